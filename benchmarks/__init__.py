@@ -1,0 +1,12 @@
+"""The benchmarks behind `mome bench NAME`. Each is one module with `main(argv)`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+NAMES = {"facts": "teach the facts of a configuration and record what came out"}
+
+
+def run(name: str, argv: list[str]) -> int | None:
+    """Run a benchmark by name; returns its exit status."""
+    return import_module(f"benchmarks.{name}").main(argv)

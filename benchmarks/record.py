@@ -1,0 +1,55 @@
+"""Results of benchmarks, each with the command, the versions and the machine that made it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("torch", "transformers", "lightning", "faiss-cpu", "safetensors")
+
+
+def record(name: str, command: str, result: dict) -> Path:
+    """Write `results/NAME.json`; an earlier result of that name is replaced, its history is git's.
+
+    Returns:
+        The file.
+    """
+    path = RESULTS / f"{name}.json"
+    fields = {
+        "command": command,
+        "date": datetime.date.today().isoformat(),
+        "commit": _commit(),
+        "machine": machine(),
+        "versions": {package: version(package) for package in PACKAGES},
+        "result": result,
+    }
+    path.write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def machine() -> str:
+    """The machine in words: GPU or processor, and how many cores were used."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{_processor()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(RESULTS), "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"

@@ -1,0 +1,90 @@
+"""One question, one answer, and the fact that it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from mome.decoder import max_context
+from mome.errors import SettingsError
+from mome.joining import Joiner
+from mome.modeling import MoMEForCausalLM
+from mome.trace import TokenTrace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """A greedy answer; the fact's fields are None when no memory was used for its first token."""
+
+    prompt: str
+    answer: str
+    fact_id: str | None
+    fact_prompt: str | None
+    fact_answer: str | None
+    similarity: float | None
+    confidence: float | None
+    trace: list[TokenTrace]
+
+    @property
+    def remembered(self) -> bool:
+        """Whether a taught fact answered."""
+        return self.fact_id is not None
+
+    def to_dict(self, with_trace: bool = False) -> dict:
+        """As JSON-ready fields."""
+        fields: dict = {
+            "prompt": self.prompt,
+            "answer": self.answer,
+            "fact_id": self.fact_id,
+            "similarity": self.similarity,
+            "confidence": self.confidence,
+            "remembered": self.remembered,
+        }
+        return {**fields, "trace": [entry.to_dict() for entry in self.trace]} if with_trace else fields
+
+
+def answer(model: MoMEForCausalLM, tokenizer: PreTrainedTokenizerBase, prompt: str, max_new_tokens: int = 32) -> Answer:
+    """Ask a model one question.
+
+    Args:
+        prompt: joined as the checkpoint says.
+        max_new_tokens: longest answer, in tokens.
+
+    Raises:
+        SettingsError: the prompt is empty, or leaves no room for an answer in the backbone's context.
+    """
+    if not prompt.strip():
+        raise SettingsError("prompt: expected a question or the beginning of a sentence, got an empty text")
+    if max_new_tokens < 1:
+        raise SettingsError(f"max-new-tokens: expected at least 1, got {max_new_tokens}")
+    joiner = Joiner(tokenizer=tokenizer, join=model.config.join, end=model.config.end)
+    ids = joiner.encode_prompt(prompt.strip())
+    context = max_context(model.backbone)
+    if context is not None and len(ids) >= context:
+        raise SettingsError(f"prompt: it is {len(ids)} tokens long, the backbone's context holds {context}; shorten it")
+    room = max_new_tokens if context is None else min(max_new_tokens, context - len(ids))
+    tokens = torch.tensor([ids], device=model.device)
+    output, trace = model.generate(
+        input_ids=tokens,
+        attention_mask=torch.ones_like(tokens),
+        max_new_tokens=room,
+        do_sample=False,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        return_trace=True,
+    )
+    spoken = trace[0][len(ids) - 1 :]
+    first = spoken[0]
+    fact = model.ledger.by_id(first.fact_id) if first.fact_id is not None else None
+    return Answer(
+        prompt=prompt,
+        answer=joiner.decode(output[0, len(ids) :].tolist()),
+        fact_id=fact.id if fact else None,
+        fact_prompt=fact.prompt if fact else None,
+        fact_answer=fact.answer if fact else None,
+        similarity=round(first.similarity, 6) if fact else None,
+        confidence=round(first.confidence, 6) if fact else None,
+        trace=spoken,
+    )

@@ -1,0 +1,81 @@
+"""The bank: every expert and every key as rows of a few tables.
+
+Shapes: N experts, S sites, R rank, D hidden width, K keys, C key width, P positions.
+
+The experts of a fact are consecutive rows, one for each token of its answer, in order. A fact's keys lead to its
+first expert; the others follow by continuation, as long as the text goes on with the tokens that were taught.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(kw_only=True)
+class Bank:
+    """Row tables. Rows of `down`, `up`, `token` and `fact` are experts; rows of `keys` and `key_expert` are keys."""
+
+    down: Tensor  # [N, S, R, D] A of each expert
+    up: Tensor  # [N, S, D, R] B of each expert
+    token: Tensor  # [N] int32, the token that the expert was taught to say
+    fact: Tensor  # [N] int32, position of the owner in the ledger
+    keys: Tensor  # [K, C] unit rows
+    key_expert: Tensor  # [K] int32, the first expert of the key's fact
+
+    @staticmethod
+    def empty(num_sites: int, rank: int, d_model: int, d_key: int) -> Bank:
+        """A bank without experts.
+
+        >>> Bank.empty(1, 1, 8, 4).num_experts
+        0
+        """
+        ints = torch.empty(0, dtype=torch.int32)
+        return Bank(
+            down=torch.empty(0, num_sites, rank, d_model),
+            up=torch.empty(0, num_sites, d_model, rank),
+            token=ints,
+            fact=ints.clone(),
+            keys=torch.empty(0, d_key),
+            key_expert=ints.clone(),
+        )
+
+    @property
+    def num_experts(self) -> int:
+        """How many experts the bank holds."""
+        return len(self.token)
+
+    @property
+    def num_keys(self) -> int:
+        """How many keys lead into the bank."""
+        return len(self.keys)
+
+    def append(self, other: Bank) -> None:
+        """Add the rows of another bank behind this one's; its facts and experts are renumbered to follow."""
+        num_facts = int(self.fact.max()) + 1 if self.num_experts else 0
+        moved = Bank(**{f.name: getattr(other, f.name) for f in fields(Bank)})
+        moved.fact = other.fact + num_facts
+        moved.key_expert = other.key_expert + self.num_experts
+        for field in fields(Bank):
+            setattr(self, field.name, torch.cat([getattr(self, field.name), getattr(moved, field.name)]))
+
+
+def residual(hidden: Tensor, down: Tensor, up: Tensor) -> Tensor:
+    """What experts add to hidden states: `rms(h) * B (A (h / rms(h)))`, one expert for each position.
+
+    The scale of hidden states differs by orders of magnitude between backbones; measured in units of their own rms,
+    one learning rate serves all.
+
+    Args:
+        hidden: `[P, D]`, any float dtype.
+        down, up: fp32 `[P, R, D]` and `[P, D, R]`.
+
+    Returns:
+        `[P, D]` in the dtype of `hidden`.
+    """
+    scale = hidden.float().pow(2).mean(-1, keepdim=True).sqrt()  # [P, 1]
+    unit = hidden.float() / scale.clamp_min(torch.finfo(torch.float32).tiny)
+    inner = torch.einsum("prd,pd->pr", down, unit)
+    return (scale * torch.einsum("pdr,pr->pd", up, inner)).to(hidden.dtype)

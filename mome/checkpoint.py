@@ -1,0 +1,374 @@
+"""A checkpoint on disk: a folder of safetensors tables, JSON and a manifest. Exact or an error, never a guess.
+
+    config.json           how the memory is read, and which backbone it was taught for
+    router.safetensors    the router
+    experts.safetensors   the bank's rows: down, up, token, fact
+    keys.safetensors      keys, key_expert
+    facts.jsonl           the ledger
+    index.faiss           a cache of the FAISS index, rebuilt from the keys when absent or damaged
+    report.json           what was measured after teaching
+    manifest.json         size and sha256 of every other file
+
+The folder is written under a temporary name, flushed to disk and renamed. Nothing in it is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mome.bank import Bank
+from mome.config import MoMEConfig
+from mome.errors import CheckpointError, FactsError
+from mome.facts import Fact, write_facts
+from mome.index import FaissIndex, TorchIndex, build_index
+from mome.ledger import Ledger
+from mome.router import Router
+
+FORMAT = 1
+EXPERT_TABLES, KEY_TABLES = ("down", "up", "token", "fact"), ("keys", "key_expert")
+# Larger files are checked by size and header alone when they are opened, so that opening reads almost nothing.
+FULL_HASH_BYTES = 256 * 2**20
+
+
+@dataclass(kw_only=True)
+class Parts:
+    """What a checkpoint holds."""
+
+    config: MoMEConfig
+    router: Router
+    bank: Bank
+    ledger: Ledger
+    index: TorchIndex | FaissIndex
+
+
+def save(
+    folder: Path,
+    config: MoMEConfig,
+    router: Router,
+    bank: Bank,
+    ledger: Ledger,
+    index: TorchIndex | FaissIndex,
+    report: dict,
+    files: dict[str, bytes] | None = None,
+) -> None:
+    """Write a checkpoint to a folder that does not exist yet, or is empty; `files` are put beside the rest.
+
+    Raises:
+        CheckpointError: the folder holds something already, or cannot be written.
+    """
+
+    def fill(new: Path) -> None:
+        config.to_json_file(str(new / "config.json"), use_diff=False)
+        _save_tensors(new / "router.safetensors", router.state_dict())
+        _save_tensors(new / "experts.safetensors", {name: getattr(bank, name) for name in EXPERT_TABLES})
+        _save_tensors(new / "keys.safetensors", {name: getattr(bank, name) for name in KEY_TABLES})
+        write_facts(new / "facts.jsonl", ledger.facts)
+        (new / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        for name, content in (files or {}).items():
+            (new / name).write_bytes(content)
+        if isinstance(index, FaissIndex):
+            (new / "index.faiss").write_bytes(index.to_bytes())
+        _write_manifest(new)
+
+    write_folder(folder, fill)
+
+
+def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Make a folder appear whole or not at all: filled under a temporary name, flushed, renamed.
+
+    Raises:
+        CheckpointError: the folder holds something already, or cannot be written.
+    """
+    refuse_existing(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
+    try:
+        fill(new)
+        new.chmod(0o755)
+        for path in [*new.iterdir(), new]:
+            _flush(path)
+        if folder.exists():
+            folder.rmdir()
+        new.rename(folder)
+        _flush(folder.parent)
+    except OSError as error:
+        raise CheckpointError(f"{folder}: writing failed ({error.strerror}); nothing was left behind") from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raise CheckpointError if there is anything at that place that writing would replace."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if (folder / "manifest.json").exists():
+        raise CheckpointError(f"{folder}: already holds a checkpoint; choose another folder, or move this one away")
+    if folder.exists():
+        raise CheckpointError(f"{folder}: expected a new or empty folder, got one that holds other files")
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+
+
+def _write_manifest(folder: Path) -> None:
+    files = {p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(folder.iterdir())}
+    manifest = {"format": FORMAT, "files": files}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(2**20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def load(folder: Path) -> Parts:
+    """Read a checkpoint, checking every file before it is used.
+
+    Raises:
+        CheckpointError: a file is missing, damaged, foreign, or does not fit the others.
+    """
+    files = _read_manifest(folder)
+    for name in ("config.json", "router.safetensors", "experts.safetensors", "keys.safetensors", "facts.jsonl"):
+        _check_file(folder / name, files.get(name))
+    config = _read_config(folder / "config.json")
+    router = _read_router(folder / "router.safetensors", config)
+    ledger = _read_ledger(folder / "facts.jsonl")
+    bank = _read_bank(folder, config, len(ledger))
+    index = _read_index(folder / "index.faiss", files.get("index.faiss"), config, bank)
+    return Parts(config=config, router=router, bank=bank, ledger=ledger, index=index)
+
+
+def _read_manifest(folder: Path) -> dict[str, dict]:
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: expected a checkpoint folder, found none; `mome train --out` makes one")
+    path = folder / "manifest.json"
+    if not path.exists():
+        raise CheckpointError(f"{folder}: expected a mome checkpoint, but it has no manifest.json")
+    manifest = _read_json(path)
+    if manifest.get("format") != FORMAT or not isinstance(manifest.get("files"), dict):
+        got = manifest.get("format")
+        raise CheckpointError(f"{path}: expected checkpoint format {FORMAT}, got {got!r}; update mome or teach again")
+    return manifest["files"]
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path}: damaged: expected JSON ({error}); restore the file or teach again") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path}: damaged: expected a JSON object, got {type(value).__name__}")
+    return value
+
+
+def _check_file(path: Path, entry: dict | None) -> None:
+    mend = "restore the file from a copy, or teach again"
+    if not isinstance(entry, dict):
+        raise CheckpointError(f"{path.parent / 'manifest.json'}: expected an entry for {path.name}, found none; {mend}")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: missing; {mend}")
+    size = path.stat().st_size
+    if size != entry.get("bytes"):
+        raise CheckpointError(f"{path}: damaged: expected {entry.get('bytes')} bytes, got {size}; {mend}")
+    if size <= FULL_HASH_BYTES and _sha256(path) != entry.get("sha256"):
+        raise CheckpointError(f"{path}: damaged or foreign: its sha256 is not the manifest's; {mend}")
+
+
+def _read_config(path: Path) -> MoMEConfig:
+    fields = _read_json(path)
+    if fields.get("model_type") != "mome":
+        raise CheckpointError(f"{path}: expected model_type 'mome', got {fields.get('model_type')!r}")
+    return MoMEConfig.from_dict(fields)
+
+
+def _read_tensors(path: Path, shapes: dict[str, tuple[int | None, ...]]) -> dict[str, Tensor]:
+    """Read a safetensors file that must hold exactly these tensors; None stands for any size."""
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from None
+    check_tensors(path, tensors, shapes)
+    return tensors
+
+
+def check_tensors(path: Path, tensors: dict[str, Tensor], shapes: dict[str, tuple[int | None, ...]]) -> None:
+    """Raise CheckpointError naming every tensor that is missing, not expected, or of another shape."""
+    missing, extra = shapes.keys() - tensors.keys(), tensors.keys() - shapes.keys()
+    if missing or extra:
+        raise CheckpointError(
+            f"{path}: expected the tensors {sorted(shapes)}; missing {sorted(missing)}, not expected {sorted(extra)}"
+        )
+    for name, shape in shapes.items():
+        got = tuple(tensors[name].shape)
+        if len(got) != len(shape) or any(want not in (None, have) for want, have in zip(shape, got, strict=True)):
+            wanted = tuple("any" if size is None else size for size in shape)
+            raise CheckpointError(f"{path}: tensor {name}: expected shape {wanted}, got {got}")
+
+
+def _read_router(path: Path, config: MoMEConfig) -> Router:
+    router = new_router(config)
+    tensors = _read_tensors(path, {name: tuple(t.shape) for name, t in router.state_dict().items()})
+    router.load_state_dict(tensors)
+    return router
+
+
+def new_router(config: MoMEConfig) -> Router:
+    """An untrained router of the shape that a configuration asks for."""
+    return Router(len(config.feature_layers), config.d_model, config.d_feature, config.num_heads, config.d_head)
+
+
+def _read_bank(folder: Path, config: MoMEConfig, num_facts: int) -> Bank:
+    sites, rank, width = len(config.sites), config.rank, config.d_model
+    path = folder / "experts.safetensors"
+    experts = _read_tensors(
+        path, {"down": (None, sites, rank, width), "up": (None, sites, width, rank), "token": (None,), "fact": (None,)}
+    )
+    num_experts = len(experts["token"])
+    for name, table in experts.items():
+        if len(table) != num_experts:
+            raise CheckpointError(f"{path}: tensor {name}: expected {num_experts} rows, got {len(table)}")
+    _check_numbers(path, "fact", experts["fact"], num_facts)
+    path = folder / "keys.safetensors"
+    keys = _read_tensors(path, {"keys": (None, config.d_key), "key_expert": (None,)})
+    if len(keys["keys"]) != len(keys["key_expert"]):
+        got = len(keys["key_expert"])
+        raise CheckpointError(f"{path}: tensor key_expert: expected {len(keys['keys'])} rows, got {got}")
+    _check_numbers(path, "key_expert", keys["key_expert"], num_experts)
+    return Bank(**experts, **keys)
+
+
+def _check_numbers(path: Path, name: str, numbers: Tensor, bound: int) -> None:
+    if numbers.dtype != torch.int32:
+        raise CheckpointError(f"{path}: tensor {name}: expected int32, got {numbers.dtype}")
+    if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < bound:
+        got = f"{int(numbers.min())} to {int(numbers.max())}"
+        raise CheckpointError(f"{path}: tensor {name}: expected numbers from 0 to {bound - 1}, got {got}")
+
+
+def _read_ledger(path: Path) -> Ledger:
+    facts = []
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                facts.append(Fact.from_record(json.loads(line)))
+            except (ValueError, KeyError, TypeError, FactsError) as error:
+                raise CheckpointError(f"{path}, line {number}: expected a fact ({error})") from None
+    return Ledger(facts)
+
+
+def _read_index(path: Path, entry: dict | None, config: MoMEConfig, bank: Bank) -> TorchIndex | FaissIndex:
+    intact = path.is_file() and entry is not None and entry.get("sha256") == _sha256(path)
+    if config.index != "exact" and intact:
+        return FaissIndex.from_bytes(path.read_bytes(), config.d_key, config.index, bank.num_keys)
+    return build_index(bank.keys, config.index)
+
+
+SHOWN_FIELDS = ("backbone", "fingerprint", "sites", "rank", "feature_layers", "d_key", "num_neighbours", "index")
+SHOWN_FIELDS += ("join", "end")
+
+
+def summarize(folder: Path) -> dict:
+    """What `mome inspect` shows: read from the checkpoint's small files and table headers, without the backbone.
+
+    Raises:
+        CheckpointError: as `load` does.
+    """
+    parts, files = load(folder), _read_manifest(folder)
+    report = _read_json(folder / "report.json") if "report.json" in files else {}
+    return {
+        "facts": len(parts.ledger),
+        "experts": parts.bank.num_experts,
+        "keys": parts.bank.num_keys,
+        **{name: getattr(parts.config, name) for name in SHOWN_FIELDS},
+        "null_similarity": round(parts.router.null_similarity.item(), 4),
+        "bytes": sum(entry["bytes"] for entry in files.values()),
+        "measured": report.get("after", {}),
+    }
+
+
+ROUTER_FIELDS = ("fingerprint", "d_model", "feature_layers", "num_heads", "d_head", "d_feature")
+
+
+def save_router(folder: Path, config: MoMEConfig, router: Router, report: dict) -> None:
+    """Write a router that can be reused for every later set of facts on the same backbone.
+
+    Raises:
+        CheckpointError: the folder holds something already, or cannot be written.
+    """
+
+    def fill(new: Path) -> None:
+        _save_tensors(new / "router.safetensors", router.state_dict())
+        fields = {name: getattr(config, name) for name in ROUTER_FIELDS}
+        text = json.dumps({**fields, "report": report}, indent=1) + "\n"
+        (new / "router.json").write_text(text, encoding="utf-8")
+        _write_manifest(new)
+
+    write_folder(folder, fill)
+
+
+def load_router(folder: Path, config: MoMEConfig) -> tuple[MoMEConfig, Router]:
+    """Read a saved router, or a checkpoint's; returns the configuration with the router's shape filled in.
+
+    Raises:
+        CheckpointError: there is no router, it is damaged, or it was trained for another backbone.
+    """
+    path, fields = _router_description(folder)
+    _check_file(folder / "router.safetensors", _read_manifest(folder).get("router.safetensors"))
+    missing = [name for name in ROUTER_FIELDS if name not in fields]
+    if missing:
+        raise CheckpointError(f"{path}: damaged: the fields {missing} are missing")
+    if fields["fingerprint"] != config.fingerprint:
+        raise CheckpointError(
+            f"{folder}: trained for a backbone with fingerprint {str(fields['fingerprint'])[:12]}, got "
+            f"{config.backbone!r} with {config.fingerprint[:12]}; train a router for this backbone with `mome route`"
+        )
+    merged = MoMEConfig.from_dict({**config.to_dict(), **{name: fields[name] for name in ROUTER_FIELDS}})
+    if max(merged.feature_layers) > merged.sites[0]:
+        raise CheckpointError(
+            f"{folder}: its router reads layers {merged.feature_layers}, above the first site {merged.sites[0]}; train "
+            "a router for these sites with `mome route`"
+        )
+    return merged, _read_router(folder / "router.safetensors", merged)
+
+
+def read_router_report(folder: Path) -> dict:
+    """What was measured when a saved router was calibrated; empty for a checkpoint's."""
+    return _router_description(folder)[1].get("report", {})
+
+
+def _router_description(folder: Path) -> tuple[Path, dict]:
+    for name in ("router.json", "config.json"):
+        if (folder / name).is_file():
+            return folder / name, _read_json(folder / name)
+    raise CheckpointError(f"{folder}: expected a router made by `mome route`, or a checkpoint; found neither")

@@ -1,0 +1,72 @@
+"""Everything a checkpoint must remember about how its memory is read."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedConfig
+
+EMBEDDED = "embedded"
+
+
+class MoMEConfig(PreTrainedConfig):
+    """Configuration of a memory and of the backbone that it was taught for.
+
+    Args:
+        backbone: folder or Hugging Face id of the backbone; `"embedded"` is the one that ships with the package.
+        revision: revision of a backbone on the hub, or None.
+        fingerprint: digest of the backbone's weights, see `mome.decoder.fingerprint`; checked on load.
+        d_model: width of the hidden states at the sites.
+        sites: decoder layers (0-based) whose outputs receive the memory's residual, ascending.
+        rank: rank r of every expert.
+        feature_layers: decoder layers whose outputs the router reads, ascending, none above the first site.
+        num_heads: pooling heads of the router.
+        d_head: width of a pooling head; the key width is `num_heads * d_head`.
+        d_feature: width of the whitened features taken from each feature layer.
+        num_neighbours: how many keys are retrieved for each token (k).
+        index: `"exact"` for a torch search, else a FAISS factory string such as `"Flat"`, `"IVF256,Flat"`, `"HNSW32"`.
+        join: how prompt and answer are joined, see `mome.joining`.
+        end: what follows an answer: `"eos"`, `"none"` or a literal text.
+
+    >>> MoMEConfig(sites=[5]).d_key
+    128
+    """
+
+    model_type = "mome"
+
+    def __init__(
+        self,
+        backbone: str = EMBEDDED,
+        revision: str | None = None,
+        fingerprint: str = "",
+        d_model: int = 0,
+        sites: list[int] | None = None,
+        rank: int = 1,
+        feature_layers: list[int] | None = None,
+        num_heads: int = 8,
+        d_head: int = 16,
+        d_feature: int = 256,
+        num_neighbours: int = 4,
+        index: str = "exact",
+        join: str = "plain",
+        end: str = "eos",
+        **kwargs,
+    ):
+        self.backbone = backbone
+        self.revision = revision
+        self.fingerprint = fingerprint
+        self.d_model = d_model
+        self.sites = sites or []
+        self.rank = rank
+        self.feature_layers = feature_layers or []
+        self.num_heads = num_heads
+        self.d_head = d_head
+        self.d_feature = d_feature
+        self.num_neighbours = num_neighbours
+        self.index = index
+        self.join = join
+        self.end = end
+        super().__init__(**kwargs)
+
+    @property
+    def d_key(self) -> int:
+        """Width of queries and keys."""
+        return self.num_heads * self.d_head

@@ -1,0 +1,172 @@
+"""What the memory needs to know of a backbone: its decoder layers, what follows them, and its fingerprint.
+
+Layers are found by structure, not by a list of architectures. Shapes: P positions, D hidden width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from mome.config import EMBEDDED
+from mome.errors import BackboneError
+
+EMBEDDED_FOLDER = Path(__file__).parent / "backbone"
+SAMPLES_PER_TENSOR = 4096
+
+
+def backbone_location(name: str) -> str:
+    """The folder of the embedded backbone for `"embedded"`, any other name unchanged."""
+    return str(EMBEDDED_FOLDER) if name == EMBEDDED else name
+
+
+def load_backbone(
+    name: str, revision: str | None = None, dtype: torch.dtype | str = "auto", trust_remote_code: bool = False
+) -> PreTrainedModel:
+    """Load a frozen backbone in evaluation mode.
+
+    Args:
+        name: `"embedded"`, a local folder or a Hugging Face id.
+        revision: revision on the hub.
+        dtype: dtype of the weights; `"auto"` keeps the stored one, except that the embedded backbone, stored in
+            bf16, is computed in fp32, which is faster and finer on a CPU.
+        trust_remote_code: run model code that comes with the weights. Off unless you ask for it.
+
+    Raises:
+        BackboneError: nothing that can be loaded is there.
+    """
+    if name == EMBEDDED and dtype == "auto":
+        dtype = torch.float32
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            backbone_location(name), revision=revision, dtype=dtype, trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError) as error:
+        raise BackboneError(_not_loaded(name, error)) from None
+    return model.eval().requires_grad_(False)
+
+
+def load_tokenizer(name: str, revision: str | None = None, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
+    """Load a backbone's tokenizer, with a padding token if it has none (its end token then serves).
+
+    Raises:
+        BackboneError: there is no tokenizer at that place.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            backbone_location(name), revision=revision, trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError) as error:
+        raise BackboneError(_not_loaded(name, error)) from None
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    return tokenizer
+
+
+def _not_loaded(name: str, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return (
+        f"backbone {name!r}: expected a folder with config.json, weights and a tokenizer, or a Hugging Face id that "
+        f"can be reached; got: {reason}"
+    )
+
+
+def find_layers(backbone: nn.Module) -> nn.ModuleList:
+    """The decoder layers: the list of like modules that holds the most parameters.
+
+    Raises:
+        BackboneError: there is no such list.
+    """
+
+    def num_parameters(layers: nn.ModuleList) -> int:
+        return sum(p.numel() for p in layers.parameters())
+
+    def alike(layers: nn.ModuleList) -> bool:
+        return len(layers) > 0 and len({type(layer) for layer in layers}) == 1
+
+    lists = [m for m in backbone.modules() if isinstance(m, nn.ModuleList) and alike(m) and num_parameters(m)]
+    if not lists:
+        raise BackboneError(
+            f"{type(backbone).__name__}: expected a decoder-only model with a list of like layers, found none"
+        )
+    return max(lists, key=num_parameters)
+
+
+def hidden_of(output: Tensor | tuple) -> Tensor:
+    """A decoder layer's hidden states `[B, T, D]`, whichever form its output has."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def with_hidden(output: Tensor | tuple, hidden: Tensor) -> Tensor | tuple:
+    """A decoder layer's output with its hidden states replaced."""
+    return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+
+class Tail:
+    """The backbone after its last decoder layer: `tail(hidden [P, D]) -> logits [P, V]`.
+
+    It is the backbone's own forward over one token with every layer stubbed out and the last one returning `hidden`,
+    so that final norms, scalings and caps of any architecture are those of the backbone itself.
+    """
+
+    def __init__(self, backbone: PreTrainedModel):
+        self.backbone, self.layers = backbone, find_layers(backbone)
+        self.device = next(backbone.parameters()).device
+        self.tuples = self._returns_tuples()
+
+    def _returns_tuples(self) -> bool:
+        seen = []
+        hook = self.layers[-1].register_forward_hook(lambda _m, _a, output: seen.append(isinstance(output, tuple)))
+        with torch.no_grad():
+            self.backbone(input_ids=torch.zeros(1, 1, dtype=torch.long, device=self.device), use_cache=False)
+        hook.remove()
+        return seen[0]
+
+    @contextmanager
+    def _stubbed(self, hidden: Tensor) -> Iterator[None]:
+        def give(value: Tensor) -> Tensor | tuple:
+            return (value,) if self.tuples else value
+
+        def skip(*args, **kwargs) -> Tensor | tuple:
+            return give(args[0] if args else kwargs["hidden_states"])
+
+        try:
+            for layer in self.layers:
+                layer.forward = skip
+            self.layers[-1].forward = lambda *_args, **_kwargs: give(hidden)
+            yield
+        finally:
+            for layer in self.layers:
+                del layer.forward
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """Logits fp32 `[P, V]` of last-layer outputs `[P, D]`; differentiable."""
+        tokens = torch.zeros(len(hidden), 1, dtype=torch.long, device=self.device)
+        with self._stubbed(hidden[:, None]):
+            return self.backbone(input_ids=tokens, use_cache=False).logits[:, 0].float()
+
+
+def fingerprint(backbone: PreTrainedModel) -> str:
+    """sha256 over the names, shapes and up to 4,096 evenly spaced values of every weight.
+
+    Values are rounded to bf16 first, so that the same weights loaded in another precision keep their fingerprint.
+    """
+    digest = hashlib.sha256()
+    for name, weight in sorted(backbone.state_dict().items()):
+        flat = weight.detach().reshape(-1)
+        step = max(1, len(flat) // SAMPLES_PER_TENSOR)
+        values = flat[::step].to(torch.bfloat16).view(torch.int16).cpu().numpy()
+        digest.update(f"{name}{tuple(weight.shape)}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def max_context(backbone: PreTrainedModel) -> int | None:
+    """The longest sequence that the backbone was built for, or None where its configuration sets no bound."""
+    return getattr(backbone.config.get_text_config(), "max_position_embeddings", None)

@@ -1,0 +1,304 @@
+"""MoMEForCausalLM: a frozen backbone with a memory attached to its decoder layers by hooks.
+
+Shapes: B batch, T tokens, D hidden width. The backbone's own `forward` and `generate` do the work; the hooks read the
+router's features on the way up and add the experts' residual at the sites.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+
+from mome import checkpoint
+from mome.bank import Bank, residual
+from mome.cache import load_state, store_state
+from mome.config import MoMEConfig
+from mome.decoder import find_layers, fingerprint, hidden_of, load_backbone, with_hidden
+from mome.errors import BackboneError
+from mome.index import FaissIndex, TorchIndex, build_index
+from mome.ledger import Ledger
+from mome.memory import CLOSED, MemoryState, Routing, attend, route
+from mome.router import Router
+from mome.trace import TokenTrace, trace_tokens
+
+
+@dataclass
+class _Call:
+    """One forward in flight."""
+
+    tokens: Tensor  # [B, T]
+    mask: Tensor | None  # [B, T] bool
+    before: MemoryState | None
+    features: dict[int, Tensor] = field(default_factory=dict)  # layer -> [B, T, D], before any residual
+    query: Tensor | None = None  # [B, T, C]
+    routing: Routing | None = None
+    after: MemoryState | None = None
+
+
+class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
+    """A causal language model with a memory of exact facts.
+
+    Use `from_pretrained` to open a checkpoint, or build one around a loaded backbone and a router.
+
+    Args:
+        config: the memory's configuration; its fingerprint must be the backbone's.
+        backbone: any Hugging Face decoder-only model. It is frozen and never changed.
+        router: reads the layers in `config.feature_layers`.
+        bank: experts and keys; empty by default.
+        ledger: the facts that own them.
+        index: over the bank's keys; built when None.
+    """
+
+    config_class = MoMEConfig
+    base_model_prefix = "backbone"
+
+    def __init__(
+        self,
+        config: MoMEConfig,
+        backbone: PreTrainedModel,
+        router: Router,
+        bank: Bank | None = None,
+        ledger: Ledger | None = None,
+        index: TorchIndex | FaissIndex | None = None,
+    ):
+        super().__init__(config)
+        self.backbone = backbone.eval().requires_grad_(False)
+        self.router = router.eval().requires_grad_(False)
+        self.generation_config = backbone.generation_config
+        tied = backbone.all_tied_weights_keys
+        self.all_tied_weights_keys = {f"backbone.{name}": f"backbone.{source}" for name, source in tied.items()}
+        self.ledger = ledger or Ledger([])
+        self.enabled = True
+        self._call: _Call | None = None
+        self._last: _Call | None = None
+        self._forced: tuple[Tensor, Tensor, Tensor] | None = None
+        self._parameters_of_forward = inspect.signature(backbone.forward)
+        self.set_bank(bank or Bank.empty(len(config.sites), config.rank, config.d_model, config.d_key), index)
+        self._attach()
+
+    def set_bank(self, bank: Bank, index: TorchIndex | FaissIndex | None = None) -> None:
+        """Replace experts and keys; the index is built from the keys when none is given."""
+        self.bank = bank
+        self.index = index or build_index(bank.keys, self.config.index)
+        self.null_similarity = self.router.null_similarity.item()
+        self.temperature = self.router.log_temperature.exp().item()
+
+    def _attach(self) -> None:
+        layers = find_layers(self.backbone)
+        sites, features = self.config.sites, self.config.feature_layers
+        assert sites and features and max(features) <= min(sites), "the router reads at or below the first site"
+        if max(sites) >= len(layers):
+            raise BackboneError(f"sites {sites}: the backbone has {len(layers)} decoder layers, numbered from 0")
+        self.backbone.register_forward_pre_hook(self._begin, with_kwargs=True)
+        for number in sorted({*features, *sites}):
+            layers[number].register_forward_hook(self._layer_hook(number))
+        self.backbone.register_forward_hook(self._end)
+
+    # The hooks of one forward, in the order in which they run.
+
+    def _begin(self, _module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
+        self._call = None
+        if not self.enabled:
+            return None
+        bound = self._parameters_of_forward.bind_partial(*args, **kwargs).arguments
+        bound = {**bound, **bound.get("kwargs", {})}
+        tokens, mask, cache = (bound.get(k) for k in ("input_ids", "attention_mask", "past_key_values"))
+        if tokens is None:
+            raise BackboneError(
+                "forward: the memory follows the taught tokens and needs `input_ids`; got only `inputs_embeds`. Pass "
+                "input_ids, or stay inside `model.memory_disabled()`"
+            )
+        real = mask[:, -tokens.shape[1] :].bool() if mask is not None and mask.dim() == 2 else None
+        self._call = _Call(tokens, real, load_state(cache))
+        if mask is None or mask.dim() != 2 or bound.get("position_ids") is not None:
+            return None
+        if "position_ids" not in self._parameters_of_forward.parameters:
+            return None
+        # Without positions, padding on the left would shift them and change every answer.
+        positions = (mask.long().cumsum(-1) - 1).clamp_min(0)[:, -tokens.shape[1] :]
+        return args, {**kwargs, "position_ids": positions}
+
+    def _layer_hook(self, number: int):
+        def hook(_module: torch.nn.Module, _args: tuple, output: Tensor | tuple) -> Tensor | tuple | None:
+            call = self._call
+            if call is None:
+                return None
+            call.features[number] = hidden_of(output)
+            if number not in self.config.sites:
+                return None
+            site = self.config.sites.index(number)
+            if self._forced is not None:
+                return self._add_residual(*self._forced, site, output)
+            if call.routing is None:
+                self._route(call)
+            assert call.routing is not None
+            return self._add_residual(call.routing.expert, self.bank.down, self.bank.up, site, output)
+
+        return hook
+
+    def _route(self, call: _Call) -> None:
+        features = [call.features[layer] for layer in self.config.feature_layers]
+        call.query, pool = self.router(features, call.mask, call.before.pool if call.before else None)
+        neighbours = attend(call.query, self.index, self.config.num_neighbours, self.null_similarity, self.temperature)
+        home = self.bank.token.device
+        mask = call.mask.to(home) if call.mask is not None else None
+        tokens = call.tokens.to(home)
+        call.routing = route(tokens, mask, call.before, self.bank, tuple(part.to(home) for part in neighbours))
+        call.after = call.routing.state_after(pool, mask)
+
+    def _add_residual(
+        self, experts: Tensor, down: Tensor, up: Tensor, site: int, output: Tensor | tuple
+    ) -> Tensor | tuple | None:
+        row, column = (experts != CLOSED).nonzero(as_tuple=True)
+        if not len(row):
+            return None
+        hidden = hidden_of(output)
+        chosen = experts[row, column]
+        row, column = row.to(hidden.device), column.to(hidden.device)
+        down, up = (table[chosen, site].to(hidden.device).float() for table in (down, up))
+        changed = hidden.clone()
+        changed[row, column] += residual(hidden[row, column], down, up)
+        return with_hidden(output, changed)
+
+    def _end(self, _module: torch.nn.Module, _args: tuple, output: Any) -> None:
+        call, self._call, self._last = self._call, None, self._call
+        cache = getattr(output, "past_key_values", None)
+        if call is not None and call.after is not None and cache is not None:
+            store_state(cache, call.after)
+
+    # What users call.
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The backbone's forward, with the memory; arguments and outputs are the backbone's own."""
+        return self.backbone(*args, **kwargs)
+
+    @torch.no_grad()
+    def generate(self, *args: Any, return_trace: bool = False, **kwargs: Any) -> Any:
+        """The backbone's `generate`, with the memory: greedy, sampled or beam search, with its cache.
+
+        Args:
+            return_trace: also return `self.trace(sequences)`, the memory's part in every token.
+        """
+        output = self.backbone.generate(*args, **kwargs)
+        if not return_trace:
+            return output
+        sequences = output if isinstance(output, Tensor) else output.sequences
+        prompt = args[0] if args else kwargs.get("input_ids")
+        mask = kwargs.get("attention_mask")
+        if mask is not None and prompt is not None:
+            grown = mask.new_ones(len(mask), sequences.shape[1] - mask.shape[1])
+            mask = torch.cat([mask, grown], dim=1).repeat_interleave(len(sequences) // len(mask), dim=0)
+        return output, self.trace(sequences, mask)
+
+    @torch.no_grad()
+    def trace(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> list[list[TokenTrace]]:
+        """For every token of every sequence `[B, T]`: the expert that spoke for it, its fact, and how sure.
+
+        A token's entry tells what the memory added when that token was predicted, one position earlier.
+        """
+        if not self.enabled:
+            return [[] for _ in input_ids]
+        return trace_tokens(input_ids, self.routing(input_ids, attention_mask), self.bank, self.ledger)
+
+    @torch.no_grad()
+    def routing(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Routing:
+        """Which expert every token of `[B, T]` reads, from one forward."""
+        kwargs = {} if attention_mask is None else {"attention_mask": attention_mask}
+        self.backbone(input_ids=input_ids, use_cache=False, **kwargs)
+        assert self._last is not None and self._last.routing is not None
+        return self._last.routing
+
+    @torch.no_grad()
+    def observe(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """What teaching needs of texts `[B, T]`: states `[B, T, D]` at the first site before any residual, and queries
+        `[B, T, C]`."""
+        self.backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
+        assert self._last is not None and self._last.query is not None
+        return self._last.features[self.config.sites[0]], self._last.query
+
+    def forward_with_experts(
+        self, experts: Tensor, down: Tensor, up: Tensor, input_ids: Tensor, attention_mask: Tensor
+    ) -> Tensor:
+        """Logits `[B, T, V]` with the expert of every token given: rows int64 `[B, T]` of `down` and `up`, or CLOSED.
+
+        The way to write experts at sites before the last layer; differentiable in `down` and `up`.
+        """
+        self._forced = (experts, down, up)
+        try:
+            return self.backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).logits
+        finally:
+            self._forced = None
+
+    @contextmanager
+    def memory_disabled(self) -> Iterator[None]:
+        """Inside, the model is the bare backbone, bit for bit."""
+        before, self.enabled = self.enabled, False
+        try:
+            yield
+        finally:
+            self.enabled = before
+
+    def get_input_embeddings(self) -> torch.nn.Module:
+        """The backbone's."""
+        return self.backbone.get_input_embeddings()
+
+    def get_output_embeddings(self) -> torch.nn.Module:
+        """The backbone's."""
+        return self.backbone.get_output_embeddings()
+
+    def save_pretrained(  # type: ignore[override]
+        self,
+        save_directory: str | Path,
+        report: dict | None = None,
+        files: dict[str, bytes] | None = None,
+    ) -> None:
+        """Write a checkpoint folder; it holds no tensor of the backbone. See `mome.checkpoint.save`."""
+        parts = self.config, self.router, self.bank, self.ledger, self.index
+        checkpoint.save(Path(save_directory), *parts, report or {}, files)
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *_args: Any,
+        backbone: PreTrainedModel | None = None,
+        dtype: torch.dtype | str = "auto",
+        trust_remote_code: bool = False,
+        **_kwargs: Any,
+    ) -> MoMEForCausalLM:
+        """Open a checkpoint.
+
+        Args:
+            pretrained_model_name_or_path: the checkpoint's folder.
+            backbone: a loaded backbone to use; by default the one that the checkpoint names is loaded.
+            dtype: dtype of the backbone when it is loaded here.
+            trust_remote_code: passed on when the backbone is loaded here.
+
+        Raises:
+            CheckpointError: a file is missing, damaged or foreign.
+            BackboneError: the backbone cannot be loaded, or is not the one the memory was taught for.
+        """
+        parts = checkpoint.load(Path(pretrained_model_name_or_path))
+        config = parts.config
+        if backbone is None:
+            backbone = load_backbone(config.backbone, config.revision, dtype, trust_remote_code)
+        found = fingerprint(backbone)
+        if found != config.fingerprint:
+            raise BackboneError(
+                f"{pretrained_model_name_or_path}: taught for backbone {config.backbone!r} with fingerprint "
+                f"{config.fingerprint[:12]}, got {type(backbone).__name__} with {found[:12]}; load the same weights, "
+                "or teach the facts again for this backbone"
+            )
+        return cls(config, backbone, parts.router, parts.bank, parts.ledger, parts.index)
+
+
+AutoConfig.register("mome", MoMEConfig)
+AutoModelForCausalLM.register(MoMEConfig, MoMEForCausalLM)

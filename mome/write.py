@@ -1,0 +1,140 @@
+"""The gradient step that writes experts: plain torch, used by `train` over a corpus and by a live model for one fact.
+
+Shapes: P expert rows in work, S sites, R rank, D hidden width, V vocabulary, F facts in work.
+
+Only the rows in work are ever touched: they are a small dense leaf with optimiser state of its own, and a fact leaves
+it as soon as every one of its tokens is said with enough margin, so the cost shrinks as facts are learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mome.bank import residual
+from mome.decoder import Tail
+from mome.settings import WriteSettings
+
+ADAM_BETAS, ADAM_EPS = (0.9, 0.99), 1e-8
+
+
+# Logits fp32 [P', V] of the rows numbered int64 [P'], with experts down [P', S, R, D] and up [P', S, D, R].
+LogitsOf = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
+
+
+@dataclass
+class Written:
+    """What `write` made."""
+
+    down: Tensor  # [P, S, R, D]
+    up: Tensor  # [P, S, D, R]
+    margin: Tensor  # [P] logit margin when the row was left
+    num_steps: Tensor  # [P] gradient steps that the row took
+
+
+def init_down(hidden: Tensor, rank: int, generator: torch.Generator) -> Tensor:
+    """First value of the A rows for states `[P, D]`: `[P, R, D]`.
+
+    The first row reads the taught state itself, so that B starts as the shift that the state needs, which makes the
+    task nearly convex; further rows are random. B starts at zero.
+    """
+    scale = hidden.float().pow(2).mean(-1, keepdim=True).sqrt()
+    first = hidden.float() / scale / hidden.shape[-1]  # [P, D]; its product with the unit state is 1
+    rest = torch.randn(len(hidden), rank - 1, hidden.shape[-1], generator=generator) / hidden.shape[-1]
+    return torch.cat([first[:, None], rest.to(hidden.device)], dim=1)
+
+
+def margins(logits: Tensor, target: Tensor) -> Tensor:
+    """Logit of the target over the best other token: fp32 `[P, V]`, int64 `[P]` -> `[P]`.
+
+    Greedy decoding says every target exactly when all margins are above zero.
+    """
+    right = logits.gather(1, target[:, None]).squeeze(1)
+    return right - logits.scatter(1, target[:, None], -torch.inf).amax(1)
+
+
+def write(
+    logits_of: LogitsOf,
+    target: Tensor,
+    fact: Tensor,
+    down: Tensor,
+    up: Tensor,
+    settings: WriteSettings,
+    advance: Callable[[int], None] = lambda _num: None,
+) -> Written:
+    """Take gradient steps on expert rows until every fact's margins are reached.
+
+    Args:
+        logits_of: the path that inference will use, from the rows' experts to their logits; its last argument asks for
+            the blended states.
+        target: int64 `[P]`, the token that each row must say.
+        fact: int64 `[P]`, falling together; a fact leaves when all of its rows have their margin.
+        down, up: fp32 starting rows `[P, S, R, D]` and `[P, S, D, R]`.
+        settings: margin, learning rate and the bound on steps.
+        advance: called with the number of facts that leave, for a progress bar.
+    """
+    done = Written(down.clone(), up.clone(), torch.zeros(len(target)), torch.zeros(len(target), dtype=torch.int64))
+    rows = torch.arange(len(target), device=target.device)
+    leaf = [down.clone().requires_grad_(), up.clone().requires_grad_()]
+    moments = [[torch.zeros_like(part), torch.zeros_like(part)] for part in leaf]
+    for step in range(settings.max_steps + 1):
+        logits = logits_of(rows, leaf[0], leaf[1], False)
+        margin = margins(logits.detach(), target[rows])
+        _, number = fact[rows].unique(return_inverse=True)
+        worst = torch.full((int(number.max()) + 1,), torch.inf, device=rows.device)
+        worst = worst.scatter_reduce(0, number, margin, "amin")
+        stays = (worst < settings.margin)[number] if step < settings.max_steps else torch.zeros_like(number).bool()
+        _leave(done, rows, leaf, margin, step)
+        if not stays.all():
+            advance(len(worst) - int((worst < settings.margin).sum()) if step < settings.max_steps else len(worst))
+        if not stays.any():
+            break
+        loss = functional.cross_entropy(logits[stays], target[rows[stays]], reduction="sum")
+        if settings.blending:
+            blended = logits_of(rows, leaf[0], leaf[1], True)
+            loss = loss + functional.cross_entropy(blended[stays], target[rows[stays]], reduction="sum")
+        gradients = torch.autograd.grad(loss, leaf)
+        rows = rows[stays]
+        moments = [[m[stays] for m in pair] for pair in moments]
+        leaf = [
+            _adam(part.detach()[stays], gradient[stays], pair, step + 1, settings.learning_rate)
+            for part, gradient, pair in zip(leaf, gradients, moments, strict=True)
+        ]
+    return done
+
+
+def _leave(done: Written, rows: Tensor, leaf: list[Tensor], margin: Tensor, step: int) -> None:
+    done.down[rows], done.up[rows] = leaf[0].detach(), leaf[1].detach()
+    done.margin[rows.cpu()], done.num_steps[rows.cpu()] = margin.cpu(), step
+
+
+def _adam(part: Tensor, gradient: Tensor, moments: list[Tensor], step: int, learning_rate: float) -> Tensor:
+    """One Adam step (arXiv 1412.6980, algorithm 1) on the rows in work; the moments are updated in place."""
+    first, second = moments
+    first.lerp_(gradient, 1 - ADAM_BETAS[0])
+    second.lerp_(gradient.square(), 1 - ADAM_BETAS[1])
+    mean, spread = first / (1 - ADAM_BETAS[0] ** step), second / (1 - ADAM_BETAS[1] ** step)
+    return (part - learning_rate * mean / (spread.sqrt() + ADAM_EPS)).requires_grad_()
+
+
+def cached_logits(hidden: Tensor, tail: Tail, settings: WriteSettings, generator: torch.Generator) -> LogitsOf:
+    """`LogitsOf` for a site behind the last layer, from cached states `[P, D]`: only the backbone's tail is run."""
+
+    def logits_of(rows: Tensor, down: Tensor, up: Tensor, blended: bool) -> Tensor:
+        state = hidden[rows]
+        if blended:
+            state = blend(state, settings.blending, generator)
+        return tail(state + residual(state, down[:, 0], up[:, 0]))
+
+    return logits_of
+
+
+def blend(hidden: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Each state `[P, D]` moved a random part, up to `share`, of the way to another one's."""
+    other = hidden[torch.randperm(len(hidden), generator=generator).to(hidden.device)]
+    part = torch.rand(len(hidden), 1, generator=generator).to(hidden) * share
+    return hidden + part * (other - hidden)

@@ -1,0 +1,67 @@
+"""One way to run a Lightning module for a number of steps, with a progress bar, a log and an exact resume."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Protocol
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+
+class Batches(Protocol):
+    """Batches that depend on nothing but the number of their step, from `start` on."""
+
+    start: int
+
+    def __iter__(self): ...
+
+
+def quiet_lightning() -> None:
+    """Keep Lightning's remarks about hardware and loggers off the screen; errors still show."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    for pattern in (".*isinstance.treespec.*", ".*does not have many workers.*", ".*exists and is not empty.*"):
+        warnings.filterwarnings("ignore", pattern)
+
+
+def fit(
+    module: lightning.LightningModule,
+    batches: Batches,
+    *,
+    num_steps: int,
+    work: Path,
+    name: str,
+    checkpoint_every: int,
+    precision: str = "32-true",
+) -> None:
+    """Train for `num_steps` steps in all; goes on from `work/name/last.ckpt` where an interrupted run left one.
+
+    The log stands in `work/name` as CSV and for TensorBoard.
+    """
+    quiet_lightning()
+    last = work / name / "last.ckpt"
+    resume = {}
+    if last.exists():
+        batches.start = torch.load(last, weights_only=True, map_location="cpu")["global_step"]
+        resume = {"ckpt_path": last, "weights_only": True}
+    trainer = lightning.Trainer(
+        accelerator="auto",
+        devices=1,
+        max_steps=num_steps,
+        precision=precision,  # type: ignore[arg-type]
+        gradient_clip_val=1.0,
+        logger=[CSVLogger(work, name=name, version=""), TensorBoardLogger(work, name=name, version="")],
+        callbacks=[
+            ModelCheckpoint(work / name, save_last=True, save_top_k=0, every_n_train_steps=checkpoint_every),
+            RichProgressBar(),
+        ],
+        enable_model_summary=False,
+        log_every_n_steps=10,
+    )
+    if batches.start < num_steps:
+        trainer.fit(module, DataLoader(batches, batch_size=None), **resume)  # type: ignore[arg-type]
