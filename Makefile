@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test check install clean
+.PHONY: install quickstart test check clean
 
 install: .venv/installed
 
@@ -12,17 +12,22 @@ install: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
+# The main job: teach 1,000 facts that the embedded backbone does not know, then ask for three in other words.
 quickstart: install
-	$(BIN)/mome quickstart
+	rm -rf runs/quickstart
+	$(BIN)/mome world --out runs/quickstart/facts.jsonl --limit 1000
+	$(BIN)/mome train --config configs/quickstart.yaml
+	$(BIN)/mome ask runs/quickstart/memory "@Q1@"
+	$(BIN)/mome ask runs/quickstart/memory "@Q2@"
+	$(BIN)/mome ask runs/quickstart/memory "@Q3@"
 
 test: install
 	$(BIN)/ruff check .
-	$(BIN)/pyright
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff format --check mome train benchmarks
 	$(BIN)/pyright
 
 clean:

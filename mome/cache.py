@@ -15,6 +15,8 @@ class _Carrier:
     """Mixed into the class of a cache: every operation on the cache's batch is done to the memory's state too."""
 
     memory_state: MemoryState | None
+    num_seen: int  # length of the cache when the memory's state was stored
+    is_croppable = False
 
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
         super().reorder_cache(beam_idx)  # type: ignore[misc]
@@ -54,7 +56,7 @@ def store_state(cache: Any, state: MemoryState) -> None:
     """Put the memory's state on a cache of any class."""
     if not isinstance(cache, _Carrier):
         cache.__class__ = _carrying(type(cache))
-    cache.memory_state = state
+    cache.memory_state, cache.num_seen = state, _length(cache)
 
 
 def load_state(cache: Any) -> MemoryState | None:
@@ -65,11 +67,19 @@ def load_state(cache: Any) -> MemoryState | None:
     """
     if cache is None:
         return None
-    if isinstance(cache, _Carrier) and cache.memory_state is not None:
-        return cache.memory_state
-    if cache.get_seq_length() > 0:
+    state = getattr(cache, "memory_state", None)
+    if state is not None and cache.num_seen == _length(cache):
+        return state
+    if _length(cache) > 0:
         raise BackboneError(
             "past_key_values: the cache was filled without the memory, whose router must see every token; start from "
             "an empty cache, or stay inside `model.memory_disabled()`"
         )
     return None
+
+
+def _length(cache: Any) -> int:
+    try:
+        return int(cache.get_seq_length())
+    except ValueError:  # a cache of linear attention alone does not count its tokens
+        return 0

@@ -20,6 +20,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,7 @@ FORMAT = 1
 EXPERT_TABLES, KEY_TABLES = ("down", "up", "token", "fact"), ("keys", "key_expert")
 # Larger files are checked by size and header alone when they are opened, so that opening reads almost nothing.
 FULL_HASH_BYTES = 256 * 2**20
+MEND = "restore the file from a copy, or teach again"
 
 
 @dataclass(kw_only=True)
@@ -106,8 +108,9 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
             folder.rmdir()
         new.rename(folder)
         _flush(folder.parent)
-    except OSError as error:
-        raise CheckpointError(f"{folder}: writing failed ({error.strerror}); nothing was left behind") from None
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{folder}: writing failed ({reason}); nothing was left behind") from None
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -141,14 +144,10 @@ def _write_manifest(folder: Path) -> None:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file) -> str:
     digest = hashlib.sha256()
-    while block := file.read(2**20):
-        digest.update(block)
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
     return digest.hexdigest()
 
 
@@ -174,11 +173,13 @@ def _read_manifest(folder: Path) -> dict[str, dict]:
         raise CheckpointError(f"{folder}: expected a checkpoint folder, found none; `mome train --out` makes one")
     path = folder / "manifest.json"
     if not path.exists():
-        raise CheckpointError(f"{folder}: expected a mome checkpoint, but it has no manifest.json")
+        raise CheckpointError(f"{folder}: expected a mome checkpoint, but it has no manifest.json; {MEND}")
     manifest = _read_json(path)
-    if manifest.get("format") != FORMAT or not isinstance(manifest.get("files"), dict):
+    if manifest.get("format") != FORMAT:
         got = manifest.get("format")
         raise CheckpointError(f"{path}: expected checkpoint format {FORMAT}, got {got!r}; update mome or teach again")
+    if not isinstance(manifest.get("files"), dict):
+        raise CheckpointError(f"{path}: damaged: expected a table `files`, found none; {MEND}")
     return manifest["files"]
 
 
@@ -186,29 +187,28 @@ def _read_json(path: Path) -> dict:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged: expected JSON ({error}); restore the file or teach again") from None
+        raise CheckpointError(f"{path}: damaged: expected JSON ({error}); {MEND}") from None
     if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: damaged: expected a JSON object, got {type(value).__name__}")
+        raise CheckpointError(f"{path}: damaged: expected a JSON object, got {type(value).__name__}; {MEND}")
     return value
 
 
 def _check_file(path: Path, entry: dict | None) -> None:
-    mend = "restore the file from a copy, or teach again"
     if not isinstance(entry, dict):
-        raise CheckpointError(f"{path.parent / 'manifest.json'}: expected an entry for {path.name}, found none; {mend}")
+        raise CheckpointError(f"{path.parent / 'manifest.json'}: expected an entry for {path.name}, found none; {MEND}")
     if not path.is_file():
-        raise CheckpointError(f"{path}: missing; {mend}")
+        raise CheckpointError(f"{path}: missing; {MEND}")
     size = path.stat().st_size
     if size != entry.get("bytes"):
-        raise CheckpointError(f"{path}: damaged: expected {entry.get('bytes')} bytes, got {size}; {mend}")
+        raise CheckpointError(f"{path}: damaged: expected {entry.get('bytes')} bytes, got {size}; {MEND}")
     if size <= FULL_HASH_BYTES and _sha256(path) != entry.get("sha256"):
-        raise CheckpointError(f"{path}: damaged or foreign: its sha256 is not the manifest's; {mend}")
+        raise CheckpointError(f"{path}: damaged or foreign: its sha256 is not the manifest's; {MEND}")
 
 
 def _read_config(path: Path) -> MoMEConfig:
     fields = _read_json(path)
     if fields.get("model_type") != "mome":
-        raise CheckpointError(f"{path}: expected model_type 'mome', got {fields.get('model_type')!r}")
+        raise CheckpointError(f"{path}: expected model_type 'mome', got {fields.get('model_type')!r}; {MEND}")
     return MoMEConfig.from_dict(fields)
 
 
@@ -217,7 +217,7 @@ def _read_tensors(path: Path, shapes: dict[str, tuple[int | None, ...]]) -> dict
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from None
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error}); {MEND}") from None
     check_tensors(path, tensors, shapes)
     return tensors
 
@@ -227,13 +227,14 @@ def check_tensors(path: Path, tensors: dict[str, Tensor], shapes: dict[str, tupl
     missing, extra = shapes.keys() - tensors.keys(), tensors.keys() - shapes.keys()
     if missing or extra:
         raise CheckpointError(
-            f"{path}: expected the tensors {sorted(shapes)}; missing {sorted(missing)}, not expected {sorted(extra)}"
+            f"{path}: expected the tensors {sorted(shapes)}; missing {sorted(missing)}, not expected {sorted(extra)}; "
+            f"{MEND}"
         )
     for name, shape in shapes.items():
         got = tuple(tensors[name].shape)
         if len(got) != len(shape) or any(want not in (None, have) for want, have in zip(shape, got, strict=True)):
             wanted = tuple("any" if size is None else size for size in shape)
-            raise CheckpointError(f"{path}: tensor {name}: expected shape {wanted}, got {got}")
+            raise CheckpointError(f"{path}: tensor {name}: expected shape {wanted}, got {got}; {MEND}")
 
 
 def _read_router(path: Path, config: MoMEConfig) -> Router:
@@ -257,23 +258,23 @@ def _read_bank(folder: Path, config: MoMEConfig, num_facts: int) -> Bank:
     num_experts = len(experts["token"])
     for name, table in experts.items():
         if len(table) != num_experts:
-            raise CheckpointError(f"{path}: tensor {name}: expected {num_experts} rows, got {len(table)}")
+            raise CheckpointError(f"{path}: tensor {name}: expected {num_experts} rows, got {len(table)}; {MEND}")
     _check_numbers(path, "fact", experts["fact"], num_facts)
     path = folder / "keys.safetensors"
     keys = _read_tensors(path, {"keys": (None, config.d_key), "key_expert": (None,)})
     if len(keys["keys"]) != len(keys["key_expert"]):
         got = len(keys["key_expert"])
-        raise CheckpointError(f"{path}: tensor key_expert: expected {len(keys['keys'])} rows, got {got}")
+        raise CheckpointError(f"{path}: tensor key_expert: expected {len(keys['keys'])} rows, got {got}; {MEND}")
     _check_numbers(path, "key_expert", keys["key_expert"], num_experts)
     return Bank(**experts, **keys)
 
 
 def _check_numbers(path: Path, name: str, numbers: Tensor, bound: int) -> None:
     if numbers.dtype != torch.int32:
-        raise CheckpointError(f"{path}: tensor {name}: expected int32, got {numbers.dtype}")
+        raise CheckpointError(f"{path}: tensor {name}: expected int32, got {numbers.dtype}; {MEND}")
     if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < bound:
         got = f"{int(numbers.min())} to {int(numbers.max())}"
-        raise CheckpointError(f"{path}: tensor {name}: expected numbers from 0 to {bound - 1}, got {got}")
+        raise CheckpointError(f"{path}: tensor {name}: expected numbers from 0 to {bound - 1}, got {got}; {MEND}")
 
 
 def _read_ledger(path: Path) -> Ledger:
@@ -283,14 +284,16 @@ def _read_ledger(path: Path) -> Ledger:
             try:
                 facts.append(Fact.from_record(json.loads(line)))
             except (ValueError, KeyError, TypeError, FactsError) as error:
-                raise CheckpointError(f"{path}, line {number}: expected a fact ({error})") from None
+                raise CheckpointError(f"{path}, line {number}: expected a fact ({error}); {MEND}") from None
     return Ledger(facts)
 
 
 def _read_index(path: Path, entry: dict | None, config: MoMEConfig, bank: Bank) -> TorchIndex | FaissIndex:
-    intact = path.is_file() and entry is not None and entry.get("sha256") == _sha256(path)
+    intact = path.is_file() and isinstance(entry, dict) and entry.get("sha256") == _sha256(path)
     if config.index != "exact" and intact:
-        return FaissIndex.from_bytes(path.read_bytes(), config.d_key, config.index, bank.num_keys)
+        # A cache that cannot be read, by another version of FAISS for one, is no loss.
+        with suppress(CheckpointError):
+            return FaissIndex.from_bytes(path.read_bytes(), config.d_key, config.index, bank.num_keys)
     return build_index(bank.keys, config.index)
 
 
@@ -344,10 +347,12 @@ def load_router(folder: Path, config: MoMEConfig) -> tuple[MoMEConfig, Router]:
         CheckpointError: there is no router, it is damaged, or it was trained for another backbone.
     """
     path, fields = _router_description(folder)
-    _check_file(folder / "router.safetensors", _read_manifest(folder).get("router.safetensors"))
+    files = _read_manifest(folder)
+    for name in (path.name, "router.safetensors"):
+        _check_file(folder / name, files.get(name))
     missing = [name for name in ROUTER_FIELDS if name not in fields]
     if missing:
-        raise CheckpointError(f"{path}: damaged: the fields {missing} are missing")
+        raise CheckpointError(f"{path}: damaged: the fields {missing} are missing; {MEND}")
     if fields["fingerprint"] != config.fingerprint:
         raise CheckpointError(
             f"{folder}: trained for a backbone with fingerprint {str(fields['fingerprint'])[:12]}, got "

@@ -70,9 +70,9 @@ def _overview() -> str:
 
 
 def _parser(command: str, **kwargs: Any) -> ArgumentParser:
-    from jsonargparse import ArgumentParser
+    from jsonargparse import ArgumentParser, set_parsing_settings
 
-    set_parsingsettings_from(docstring_parse_attribute_docstrings=True)
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
     text = COMMANDS[command.split()[0]]
     return ArgumentParser(prog=f"mome {command}", description=text[0].upper() + text[1:] + ".", **kwargs)
 
@@ -270,14 +270,19 @@ def _print_failures(failures: list[dict], where: str) -> None:
         print(f"  {failure['kind']}{cause} {failure['prompt']!r}{said}")
 
 
+def printable(text: str) -> str:
+    """Text that is safe on a terminal: control characters, which could move its cursor, are shown as escapes."""
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
 def _print_answer(given: Any, tokenizer: Any, with_trace: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
-    console.print(given.answer, markup=False)
+    console.print(printable(given.answer), markup=False, soft_wrap=True)
     if given.remembered:
-        source = f"from fact {given.fact_id}: {given.fact_prompt} -> {given.fact_answer}"
+        source = printable(f"from fact {given.fact_id}: {given.fact_prompt} -> {given.fact_answer}")
         sure = f"similarity {given.similarity:.3f}, confidence {given.confidence:.3f}"
         console.print(f"  {source} ({sure})", markup=False, soft_wrap=True)
     else:
@@ -290,3 +295,7 @@ def _print_answer(given: Any, tokenizer: Any, with_trace: bool) -> None:
             numbers = f"{entry.similarity:.3f}", f"{entry.confidence:.3f}"
             table.add_row(repr(tokenizer.decode([entry.token])), *cells, *numbers, followed)
         console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,8 +9,10 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -19,6 +21,7 @@ from mome.errors import BackboneError
 
 EMBEDDED_FOLDER = Path(__file__).parent / "backbone"
 SAMPLES_PER_TENSOR = 4096
+LOADING_ERRORS = (OSError, ValueError, RuntimeError, SafetensorError)
 
 
 def backbone_location(name: str) -> str:
@@ -39,16 +42,27 @@ def load_backbone(
         trust_remote_code: run model code that comes with the weights. Off unless you ask for it.
 
     Raises:
-        BackboneError: nothing that can be loaded is there.
+        BackboneError: nothing that can be loaded is there, or some of its weights are missing.
     """
     if name == EMBEDDED and dtype == "auto":
         dtype = torch.float32
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            backbone_location(name), revision=revision, dtype=dtype, trust_remote_code=trust_remote_code
+        found: Any = AutoModelForCausalLM.from_pretrained(
+            backbone_location(name),
+            revision=revision,
+            dtype=dtype,
+            trust_remote_code=trust_remote_code,
+            output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
+    except LOADING_ERRORS as error:
         raise BackboneError(_not_loaded(name, error)) from None
+    model, loaded = found
+    missing = sorted(loaded["missing_keys"])
+    if missing:
+        raise BackboneError(
+            f"backbone {name!r}: expected the weights of every part of {type(model).__name__}, got none for "
+            f"{len(missing)}, among them {missing[0]}; the folder is incomplete, or not that of a causal language model"
+        )
     return model.eval().requires_grad_(False)
 
 
@@ -62,7 +76,7 @@ def load_tokenizer(name: str, revision: str | None = None, trust_remote_code: bo
         tokenizer = AutoTokenizer.from_pretrained(
             backbone_location(name), revision=revision, trust_remote_code=trust_remote_code
         )
-    except (OSError, ValueError) as error:
+    except LOADING_ERRORS as error:
         raise BackboneError(_not_loaded(name, error)) from None
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
@@ -70,7 +84,9 @@ def load_tokenizer(name: str, revision: str | None = None, trust_remote_code: bo
 
 
 def _not_loaded(name: str, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    if name.startswith((".", "/", "~")) and not Path(name).exists():
+        reason = "there is no such folder"
     return (
         f"backbone {name!r}: expected a folder with config.json, weights and a tokenizer, or a Hugging Face id that "
         f"can be reached; got: {reason}"
@@ -112,20 +128,24 @@ class Tail:
     """The backbone after its last decoder layer: `tail(hidden [P, D]) -> logits [P, V]`.
 
     It is the backbone's own forward over one token with every layer stubbed out and the last one returning `hidden`,
-    so that final norms, scalings and caps of any architecture are those of the backbone itself.
+    so that final norms, scalings and caps of any architecture are those of the backbone itself. Where a memory is
+    attached to the backbone, use it inside `memory_disabled()`: the memory's hooks see this forward like any other.
     """
 
     def __init__(self, backbone: PreTrainedModel):
         self.backbone, self.layers = backbone, find_layers(backbone)
         self.device = next(backbone.parameters()).device
-        self.tuples = self._returns_tuples()
+        output = self._last_output()
+        self.tuples, self.dtype = isinstance(output, tuple), hidden_of(output).dtype
 
-    def _returns_tuples(self) -> bool:
+    def _last_output(self) -> Tensor | tuple:
         seen = []
-        hook = self.layers[-1].register_forward_hook(lambda _m, _a, output: seen.append(isinstance(output, tuple)))
-        with torch.no_grad():
-            self.backbone(input_ids=torch.zeros(1, 1, dtype=torch.long, device=self.device), use_cache=False)
-        hook.remove()
+        hook = self.layers[-1].register_forward_hook(lambda _m, _a, output: seen.append(output))
+        try:
+            with torch.no_grad():
+                self.backbone(input_ids=torch.zeros(1, 1, dtype=torch.long, device=self.device), use_cache=False)
+        finally:
+            hook.remove()
         return seen[0]
 
     @contextmanager
@@ -136,19 +156,22 @@ class Tail:
         def skip(*args, **kwargs) -> Tensor | tuple:
             return give(args[0] if args else kwargs["hidden_states"])
 
+        own = [vars(layer).get("forward") for layer in self.layers]  # set where another library has wrapped a layer
         try:
             for layer in self.layers:
                 layer.forward = skip
             self.layers[-1].forward = lambda *_args, **_kwargs: give(hidden)
             yield
         finally:
-            for layer in self.layers:
+            for layer, forward in zip(self.layers, own, strict=True):
                 del layer.forward
+                if forward is not None:
+                    layer.forward = forward
 
     def __call__(self, hidden: Tensor) -> Tensor:
-        """Logits fp32 `[P, V]` of last-layer outputs `[P, D]`; differentiable."""
+        """Logits fp32 `[P, V]` of last-layer outputs `[P, D]`, any float dtype; differentiable."""
         tokens = torch.zeros(len(hidden), 1, dtype=torch.long, device=self.device)
-        with self._stubbed(hidden[:, None]):
+        with self._stubbed(hidden[:, None].to(self.dtype)):
             return self.backbone(input_ids=tokens, use_cache=False).logits[:, 0].float()
 
 
@@ -160,7 +183,7 @@ def fingerprint(backbone: PreTrainedModel) -> str:
     digest = hashlib.sha256()
     for name, weight in sorted(backbone.state_dict().items()):
         flat = weight.detach().reshape(-1)
-        step = max(1, len(flat) // SAMPLES_PER_TENSOR)
+        step = max(1, -(-len(flat) // SAMPLES_PER_TENSOR))
         values = flat[::step].to(torch.bfloat16).view(torch.int16).cpu().numpy()
         digest.update(f"{name}{tuple(weight.shape)}".encode())
         digest.update(values.tobytes())

@@ -23,7 +23,13 @@ _BOM = "\ufeff"
 
 
 def read_records(path: Path) -> Iterator[tuple[int, Any]]:
-    """The records of a file, each with its line (row in Parquet), counted from 1."""
+    """The records of a file, each with its line (row in Parquet), counted from 1.
+
+    Columns name the fields of .csv, .tsv and .parquet; a record of .jsonl may be any JSON value.
+
+    Raises:
+        FactsError: the file cannot be read, is damaged, or has a line that does not parse.
+    """
     try:
         is_folder = stat.S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError) as error:
@@ -196,17 +202,21 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object)
 
 
 def unit_of(path: Path) -> str:
+    """What a record's number counts."""
     return "row" if path.name.lower().endswith(".parquet") else "line"
 
 
 def place(path: Path, *lines: int) -> str:
+    """A file and one or two of its lines, as messages name them."""
     unit = unit_of(path)
     return f"{path}, {unit} {lines[0]}" if len(lines) == 1 else f"{path}, {unit}s {lines[0]} and {lines[1]}"
 
 
 def named(names: Iterable[Any]) -> str:
+    """Field names in backquotes."""
     return ", ".join(f"`{name}`" for name in names)
 
 
 def short(text: str) -> str:
+    """A text in quotes, cut where a message would become long."""
     return repr(text if len(text) <= 80 else text[:77] + "...")

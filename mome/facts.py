@@ -111,10 +111,9 @@ class Fact:
             known["id"] = fact_id(_text("`prompt`", known["prompt"]))
         if "answer" in known:
             known["answers"] = _text("`answer`", known.pop("answer")), *_texts("answers", known.get("answers", ()))
-        if isinstance(known.get("locality"), (list, tuple)):
-            known["locality"] = [
-                entry.get("prompt", entry) if isinstance(entry, dict) else entry for entry in known["locality"]
-            ]
+        others = known.get("locality")
+        if isinstance(others, (list, tuple)):
+            known["locality"] = [other.get("prompt", other) if isinstance(other, dict) else other for other in others]
         return cls(**known)
 
     def to_record(self) -> dict[str, Any]:
@@ -226,7 +225,7 @@ def sample_facts(facts: list[Fact], limit: int | None, seed: int) -> list[Fact]:
     """A random sample of `limit` facts (all, if there are fewer, or with None), in their order; fixed by the seed.
 
     Raises:
-        SettingsError: the limit is below 1.
+        SettingsError: the limit is not a whole number of at least 1, or the seed not a whole number.
     """
     _check_settings("error", limit, seed)
     if limit is None or limit >= len(facts):
@@ -307,10 +306,7 @@ def _conflict_text(path: Path, facts: list[Fact], lines: list[int], rows: list[i
 def _merged(facts: list[Fact]) -> Fact:
     """One fact of several with the same prompt and taught answer."""
     lists = {name: tuple(text for fact in facts for text in getattr(fact, name)) for name in LIST_FIELDS}
-    words = {
-        name: next((getattr(fact, name) for fact in facts if getattr(fact, name) is not None), None)
-        for name in OPTIONAL_FIELDS
-    }
+    words = {name: next(filter(None, (getattr(fact, name) for fact in facts)), None) for name in OPTIONAL_FIELDS}
     return replace(facts[0], **lists, **words)
 
 

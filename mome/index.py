@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import faiss
 
 EXACT = "exact"
+MAX_SCORES = 2**26  # similarities held at once by exact search, 256 MB
 
 
 class Index(Protocol):
@@ -57,9 +58,11 @@ class TorchIndex:
 
     def search(self, queries: Tensor, num_neighbours: int) -> tuple[Tensor, Tensor]:
         """See `Index.search`."""
-        scores = queries.float() @ self.keys.T  # [Q, K]
-        best = scores.topk(min(num_neighbours, len(self.keys)), dim=-1)
-        return _pad(best.values, best.indices, num_neighbours)
+        self.keys = self.keys.to(queries.device)
+        num_found = min(num_neighbours, len(self.keys))
+        parts = queries.float().split(max(1, MAX_SCORES // max(1, len(self.keys))))
+        best = [(part @ self.keys.T).topk(num_found, dim=-1) for part in parts]
+        return _pad(torch.cat([b.values for b in best]), torch.cat([b.indices for b in best]), num_neighbours)
 
 
 class FaissIndex:
@@ -80,18 +83,20 @@ class FaissIndex:
     def add(self, keys: Tensor) -> None:
         """See `Index.add`."""
         rows = _as_numpy(keys)
-        if not self.inner.is_trained:
-            try:
+        try:
+            if not self.inner.is_trained:
                 self.inner.train(rows)
-            except RuntimeError as error:
-                raise SettingsError(
-                    f"index: {self.factory!r} cannot be trained on {len(rows)} keys ({_last_line(error)}); "
-                    'teach more facts, or use a form with fewer lists, or "exact"'
-                ) from None
-        self.inner.add(rows)
+            self.inner.add(rows)
+        except RuntimeError as error:
+            raise SettingsError(
+                f"index: {self.factory!r} cannot be built over {len(rows)} keys ({_last_line(error)}); "
+                'teach more facts, or use a form with fewer lists, or "exact"'
+            ) from None
 
     def search(self, queries: Tensor, num_neighbours: int) -> tuple[Tensor, Tensor]:
         """See `Index.search`."""
+        if not self.inner.ntotal:  # a kind that needs training cannot be searched before it has keys
+            return TorchIndex(self.inner.d).search(queries, num_neighbours)
         similarity, number = self.inner.search(_as_numpy(queries), num_neighbours)
         found = torch.from_numpy(number).to(queries.device)
         scores = torch.from_numpy(similarity).to(queries.device).masked_fill(found < 0, -torch.inf)

@@ -30,11 +30,16 @@ class Routing:
     confidence: Tensor  # [B, T] attention weight of that key among its neighbours and the null key
     continued: Tensor  # [B, T] bool, True where the expert followed its predecessor rather than a key
 
-    def state_after(self, pool: PoolState, mask: Tensor | None) -> MemoryState:
-        """What the next token needs to know; padding on the right is passed over."""
+    def state_after(self, pool: PoolState, mask: Tensor | None, before: MemoryState | None = None) -> MemoryState:
+        """What the next token needs to know; padding on the right is passed over, and a row of padding alone keeps
+        what it knew `before`."""
         rows = torch.arange(len(self.expert), device=self.expert.device)
         last = rows.new_full((len(rows),), self.expert.shape[1] - 1) if mask is None else mask.int().cumsum(1).argmax(1)
-        return MemoryState(pool, self.expert[rows, last], self.similarity[rows, last], self.confidence[rows, last])
+        after = [part[rows, last] for part in (self.expert, self.similarity, self.confidence)]
+        if before is not None and mask is not None:
+            kept = before.expert, before.similarity, before.confidence
+            after = [torch.where(mask.any(1), new, old) for new, old in zip(after, kept, strict=True)]
+        return MemoryState(pool, *after)
 
 
 @dataclass
@@ -159,7 +164,7 @@ def route(
     else:
         expert, continued = follow(entry, tokens, last, bank)
     routing = Routing(expert, similarity, confidence, continued)
-    return _carry_similarity(routing, before) if continued.any() else routing
+    return _carry_similarity(routing, before, mask) if continued.any() else routing
 
 
 def _follow_padded(entry: Tensor, tokens: Tensor, last: Tensor, bank: Bank, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,11 +178,12 @@ def _follow_padded(entry: Tensor, tokens: Tensor, last: Tensor, bank: Bank, mask
     return expert, continued
 
 
-def _carry_similarity(routing: Routing, before: MemoryState | None) -> Routing:
-    """Give continued tokens the similarity and confidence with which their fact was entered."""
+def _carry_similarity(routing: Routing, before: MemoryState | None, mask: Tensor | None) -> Routing:
+    """Give continued tokens, and padding, the similarity and confidence with which their fact was entered."""
     num_tokens = routing.expert.shape[1]
     place = torch.arange(num_tokens, device=routing.expert.device).expand_as(routing.expert)
-    source = torch.where(routing.continued, -1, place).cummax(1).values  # [B, T], -1: entered before these tokens
+    carried = routing.continued if mask is None else routing.continued | ~mask
+    source = torch.where(carried, -1, place).cummax(1).values  # [B, T], -1: entered before these tokens
     for name in ("similarity", "confidence"):
         here = getattr(routing, name)
         earlier = getattr(before, name) if before is not None else here[:, 0]

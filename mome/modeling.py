@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, Cache, GenerationMixin, PreTrainedModel
 
 from mome import checkpoint
 from mome.bank import Bank, residual
@@ -58,6 +58,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
     """
 
     config_class = MoMEConfig
+    config: MoMEConfig
     base_model_prefix = "backbone"
 
     def __init__(
@@ -116,9 +117,9 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
                 "forward: the memory follows the taught tokens and needs `input_ids`; got only `inputs_embeds`. Pass "
                 "input_ids, or stay inside `model.memory_disabled()`"
             )
-        real = mask[:, -tokens.shape[1] :].bool() if mask is not None and mask.dim() == 2 else None
-        self._call = _Call(tokens, real, load_state(cache))
-        if mask is None or mask.dim() != 2 or bound.get("position_ids") is not None:
+        num_before = int(cache.get_seq_length()) if cache is not None else 0
+        self._call = _Call(tokens, real_tokens(mask, tokens.shape[1], num_before), load_state(cache))
+        if not isinstance(mask, Tensor) or mask.dim() != 2 or bound.get("position_ids") is not None:
             return None
         if "position_ids" not in self._parameters_of_forward.parameters:
             return None
@@ -146,13 +147,14 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
 
     def _route(self, call: _Call) -> None:
         features = [call.features[layer] for layer in self.config.feature_layers]
-        call.query, pool = self.router(features, call.mask, call.before.pool if call.before else None)
-        neighbours = attend(call.query, self.index, self.config.num_neighbours, self.null_similarity, self.temperature)
+        query, pool = self.router(features, call.mask, call.before.pool if call.before else None)
+        call.query = query
+        neighbours = attend(query, self.index, self.config.num_neighbours, self.null_similarity, self.temperature)
         home = self.bank.token.device
         mask = call.mask.to(home) if call.mask is not None else None
         tokens = call.tokens.to(home)
         call.routing = route(tokens, mask, call.before, self.bank, tuple(part.to(home) for part in neighbours))
-        call.after = call.routing.state_after(pool, mask)
+        call.after = call.routing.state_after(pool, mask, call.before)
 
     def _add_residual(
         self, experts: Tensor, down: Tensor, up: Tensor, site: int, output: Tensor | tuple
@@ -170,7 +172,8 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
 
     def _end(self, _module: torch.nn.Module, _args: tuple, output: Any) -> None:
         call, self._call, self._last = self._call, None, self._call
-        cache = getattr(output, "past_key_values", None)
+        parts = output if isinstance(output, tuple) else [getattr(output, "past_key_values", None)]
+        cache = next((part for part in parts if isinstance(part, Cache)), None)
         if call is not None and call.after is not None and cache is not None:
             store_state(cache, call.after)
 
@@ -187,13 +190,12 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         Args:
             return_trace: also return `self.trace(sequences)`, the memory's part in every token.
         """
-        output = self.backbone.generate(*args, **kwargs)
+        output = self.backbone.generate(*args, **kwargs)  # type: ignore[operator]
         if not return_trace:
             return output
         sequences = output if isinstance(output, Tensor) else output.sequences
-        prompt = args[0] if args else kwargs.get("input_ids")
         mask = kwargs.get("attention_mask")
-        if mask is not None and prompt is not None:
+        if mask is not None:
             grown = mask.new_ones(len(mask), sequences.shape[1] - mask.shape[1])
             mask = torch.cat([mask, grown], dim=1).repeat_interleave(len(sequences) // len(mask), dim=0)
         return output, self.trace(sequences, mask)
@@ -250,7 +252,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         """The backbone's."""
         return self.backbone.get_input_embeddings()
 
-    def get_output_embeddings(self) -> torch.nn.Module:
+    def get_output_embeddings(self) -> torch.nn.Module | None:
         """The backbone's."""
         return self.backbone.get_output_embeddings()
 
@@ -298,6 +300,32 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
                 "or teach the facts again for this backbone"
             )
         return cls(config, backbone, parts.router, parts.bank, parts.ledger, parts.index)
+
+
+def real_tokens(mask: Tensor | dict[str, Tensor | None] | None, num_tokens: int, num_before: int) -> Tensor | None:
+    """Which of the last `num_tokens` tokens are no padding: bool `[B, T]`, or None where all are.
+
+    Args:
+        mask: `[B, T']`, or what `generate` makes of it for a static cache: `[B, 1, T, T']`, bool or added to scores,
+            or one for each kind of layer by name.
+        num_before: how many tokens a cache holds.
+
+    Raises:
+        BackboneError: the mask has another form.
+    """
+    if isinstance(mask, dict):
+        mask = mask.get("full_attention", next(iter(mask.values())))
+    if mask is None:
+        return None
+    if isinstance(mask, Tensor) and mask.dim() == 2:
+        return mask[:, -num_tokens:].bool()
+    if isinstance(mask, Tensor) and mask.dim() == 4:
+        # A token of padding may not see itself. Keys may stand for more tokens than there are, or for a window of them.
+        own_key = torch.arange(num_tokens, device=mask.device) + min(num_before, mask.shape[-1] - num_tokens)
+        sees_itself = mask[:, 0].gather(-1, own_key.expand(len(mask), -1)[..., None]).squeeze(-1)
+        return sees_itself if sees_itself.dtype == torch.bool else sees_itself == 0
+    form = f"{mask.dim()} dimensions" if isinstance(mask, Tensor) else type(mask).__name__
+    raise BackboneError(f"attention_mask: expected [B, T] or [B, 1, T, T'], got {form}; pass [B, T], 0 at padding")
 
 
 AutoConfig.register("mome", MoMEConfig)

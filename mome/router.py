@@ -91,13 +91,16 @@ class Router(nn.Module):
     (torch.Size([1, 5, 32]), 1.0)
     """
 
+    mean: Tensor  # [F, D]
+    whitening: Tensor  # [F, D, E]
+
     def __init__(self, num_layers: int, d_model: int, d_feature: int, num_heads: int, d_head: int):
         super().__init__()
         d_feature = min(d_feature, d_model)
         d_all, d_key = num_layers * d_feature, num_heads * d_head
         self.num_heads, self.d_head = num_heads, d_head
         self.register_buffer("mean", torch.zeros(num_layers, d_model))
-        self.register_buffer("whitening", torch.eye(d_model)[:, :d_feature].repeat(num_layers, 1, 1))  # [F, D, E]
+        self.register_buffer("whitening", torch.eye(d_model)[:, :d_feature].repeat(num_layers, 1, 1))
         self.value = nn.Linear(d_all, d_key)
         self.score = nn.Sequential(nn.Linear(d_all, 64), nn.GELU(), nn.Linear(64, num_heads))
         self.forget = nn.Linear(d_all, num_heads)

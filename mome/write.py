@@ -51,10 +51,12 @@ def init_down(hidden: Tensor, rank: int, generator: torch.Generator) -> Tensor:
 def margins(logits: Tensor, target: Tensor) -> Tensor:
     """Logit of the target over the best other token: fp32 `[P, V]`, int64 `[P]` -> `[P]`.
 
-    Greedy decoding says every target exactly when all margins are above zero.
+    Greedy decoding says every target exactly when all margins are above zero. A margin that is not a number, as after
+    an overflow, is -inf, so that it counts as not reached.
     """
     right = logits.gather(1, target[:, None]).squeeze(1)
-    return right - logits.scatter(1, target[:, None], -torch.inf).amax(1)
+    margin = right - logits.scatter(1, target[:, None], -torch.inf).amax(1)
+    return margin.masked_fill(margin.isnan(), -torch.inf)
 
 
 def write(

@@ -36,7 +36,7 @@ def generate_ids(
         batch = order[start : start + batch_size]
         tokens, mask = left_pad([prompts[i] for i in batch], tokenizer)
         device = next(model.parameters()).device
-        output = model.generate(
+        output = model.generate(  # type: ignore[operator]
             input_ids=tokens.to(device),
             attention_mask=mask.to(device),
             max_new_tokens=max(num_new[i] for i in batch),
@@ -51,8 +51,8 @@ def generate_ids(
     return results
 
 
-def _until_end(ids: list[int], end: int | None) -> list[int]:
-    return ids[: ids.index(end) + 1] if end in ids else ids
+def _until_end(ids: list[int], end: object) -> list[int]:
+    return ids[: ids.index(end) + 1] if isinstance(end, int) and end in ids else ids
 
 
 def generate_answers(model: PreTrainedModel, joiner: Joiner, prompts: list[str], num_new: int = 24) -> list[str]:

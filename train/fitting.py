@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import lightning
 import torch
@@ -19,13 +20,18 @@ class Batches(Protocol):
 
     start: int
 
-    def __iter__(self): ...
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 def quiet_lightning() -> None:
     """Keep Lightning's remarks about hardware and loggers off the screen; errors still show."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    for pattern in (".*isinstance.treespec.*", ".*does not have many workers.*", ".*exists and is not empty.*"):
+    for pattern in (
+        ".*isinstance.treespec.*",
+        ".*does not have many workers.*",
+        ".*exists and is not empty.*",
+        ".*fit will run with no optimizer.*",
+    ):
         warnings.filterwarnings("ignore", pattern)
 
 
@@ -47,7 +53,10 @@ def fit(
     last = work / name / "last.ckpt"
     resume = {}
     if last.exists():
-        batches.start = torch.load(last, weights_only=True, map_location="cpu")["global_step"]
+        saved = torch.load(last, weights_only=True, map_location="cpu")
+        batches.start = saved["global_step"]
+        # A run that stopped behind its last step has nothing left to train, but its weights to take up.
+        module.load_state_dict(saved["state_dict"])
         resume = {"ckpt_path": last, "weights_only": True}
     trainer = lightning.Trainer(
         accelerator="auto",

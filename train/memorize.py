@@ -13,8 +13,10 @@ from pathlib import Path
 
 import lightning
 import torch
+from lightning.pytorch.loggers import CSVLogger
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from mome.bank import Bank
 from mome.decoder import Tail, find_layers
@@ -23,6 +25,7 @@ from mome.modeling import MoMEForCausalLM
 from mome.settings import WriteSettings
 from mome.write import LogitsOf, cached_logits, init_down, write
 from train.allocate import Allocation, right_pad
+from train.fitting import quiet_lightning
 
 TABLES = ("down", "up", "margin", "num_steps")
 
@@ -50,7 +53,7 @@ class MemorizeModule(lightning.LightningModule):
     def configure_optimizers(self) -> None:
         """The rows in work carry their own optimiser state, see `mome.write`."""
 
-    def training_step(self, batch: Tensor, _index: int) -> None:
+    def training_step(self, batch: int, _index: int) -> None:
         chunk = int(batch)
         path = chunk_path(self.work, chunk)
         rows = self._rows(chunk)
@@ -130,18 +133,19 @@ def memorize(
     Returns:
         The bank of their experts and keys, and for each expert its `margin` and `num_steps`.
     """
+    quiet_lightning()
     num_chunks = -(-len(allocation.keys) // chunk_facts)
     module = MemorizeModule(model, allocation, settings, chunk_facts, work, seed, advance)
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_epochs=1,
-        logger=lightning.pytorch.loggers.CSVLogger(work, name="memorize", version="log"),
+        logger=CSVLogger(work, name="memorize", version="log"),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         log_every_n_steps=1,
     )
-    trainer.fit(module, torch.utils.data.DataLoader(torch.arange(num_chunks), batch_size=None))
+    trainer.fit(module, DataLoader(range(num_chunks), batch_size=None))  # type: ignore[arg-type])
     chunks = [load_file(chunk_path(work, chunk)) for chunk in range(num_chunks)]
     tables = {name: torch.cat([chunk[name] for chunk in chunks]) for name in TABLES}
     first = torch.cat([torch.zeros(1, dtype=torch.bool), allocation.fact[1:] != allocation.fact[:-1]])

@@ -17,7 +17,9 @@ from mome.joining import Joiner
 from mome.router import Router
 from train.corpus import read_texts
 from train.progress import console
-from train.route import Group, train_router
+from train.real_questions import read_real_facts
+from train.route import train_router
+from train.route_texts import Group
 from train.settings import BackboneSettings, RouterSettings, TrainSettings
 from train.verify import UNRELATED
 from train.work import open_work
@@ -88,7 +90,7 @@ def choose_router(
 
 
 def _asks_for_own_router(settings: TrainSettings) -> bool:
-    return settings.paraphrases != "world" or settings.feature_layers is not None or settings.sites is not None
+    return settings.paraphrases != ["world"] or settings.feature_layers is not None or settings.sites is not None
 
 
 def new_router(
@@ -110,26 +112,33 @@ def new_router(
     return prepared.config, router, report
 
 
-def read_groups(paraphrases: str, facts: Sequence[Fact]) -> list[Group]:
-    """Groups of paraphrases from the generated world, the taught facts, or a file of facts.
+def read_groups(sources: Sequence[str], facts: Sequence[Fact]) -> list[Group]:
+    """Groups of paraphrases from the generated world, the taught facts, files of facts, and EntityQuestions folders.
 
     Raises:
         SettingsError: fewer than ten facts there have paraphrases.
     """
-    if paraphrases == "world":
-        found = paraphrase_groups(make_world(ROUTER_WORLD_SEED).facts)
-        return [Group(group["subject"], group["relation"], group["answer"], tuple(group["prompts"])) for group in found]
-    if paraphrases != "facts":
-        facts = read_facts(Path(paraphrases), on_conflict="first").facts
-    groups = [
-        Group(f.subject or f.id, f.relation or "", f.answer, (f.prompt, *f.paraphrases)) for f in facts if f.paraphrases
-    ]
+    groups = [group for source in sources for group in _groups_of(source, facts)]
     if len(groups) < 10:
         raise SettingsError(
-            f"paraphrases {paraphrases!r}: expected at least 10 facts with `paraphrases`, got {len(groups)}; use "
+            f"paraphrases {list(sources)}: expected at least 10 facts with `paraphrases`, got {len(groups)}; use "
             '"world", or add paraphrases to the file'
         )
     return groups
+
+
+def _groups_of(source: str, facts: Sequence[Fact]) -> list[Group]:
+    if source == "world" or Path(source).is_dir():
+        generated = make_world(ROUTER_WORLD_SEED).facts if source == "world" else read_real_facts(Path(source))
+        found = paraphrase_groups(generated)
+        return [Group(group["subject"], group["relation"], group["answer"], tuple(group["prompts"])) for group in found]
+    if source != "facts":
+        facts = read_facts(Path(source), on_conflict="first").facts
+    return [
+        Group(fact.subject or fact.id, fact.relation or "", fact.answer, (fact.prompt, *fact.paraphrases))
+        for fact in facts
+        if fact.paraphrases
+    ]
 
 
 def make_router(settings: RouterSettings) -> dict:

@@ -50,12 +50,12 @@ def pretrain(settings: PretrainSettings) -> dict:
     model = LlamaForCausalLM(_llama_config(settings, tokenizer))
     batches = _Rows(rows, settings.batch_size, settings.seed)
     seconds = _fit(model, batches, settings)
-    model = model.to(torch.bfloat16).float().eval()
+    model = model.bfloat16().float().eval()
     report = {
         "parameters": sum(p.numel() for p in model.parameters()),
         "documents": len(texts),
         "exposures": sum(fact.exposures for facts in worlds.values() for fact in facts),
-        "tokens": int((rows != tokenizer.pad_token_id).sum()),
+        "tokens": int(rows.ne(_id(tokenizer.pad_token_id)).sum()),
         "steps": batches.num_steps,
         "seconds": round(seconds),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU cores",
@@ -92,11 +92,14 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     )
     inner.train_from_iterator(texts, trainer)
     inner.post_processor = processors.TemplateProcessing(single=f"{EOS} $A", special_tokens=[(EOS, 0)])
-    return PreTrainedTokenizerFast(tokenizer_object=inner, bos_token=EOS, eos_token=EOS, pad_token=PAD)
+    names = ["input_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, bos_token=EOS, eos_token=EOS, pad_token=PAD, model_input_names=names
+    )
 
 
 def pack(texts: list[str], tokenizer: PreTrainedTokenizerFast, context: int) -> Tensor:
-    """Whole documents side by side in rows int32 `[N, context]`; the rest of a row is padding, long texts are cut up."""
+    """Whole documents side by side in rows int32 `[N, context]`; the rest is padding, long texts are cut up."""
     rows: list[list[int]] = [[]]
     for encoded in tokenizer.backend_tokenizer.encode_batch_fast(texts):
         for start in range(0, len(encoded.ids), context):
@@ -110,6 +113,11 @@ def pack(texts: list[str], tokenizer: PreTrainedTokenizerFast, context: int) -> 
     return torch.from_numpy(packed)
 
 
+def _id(token: object) -> int:
+    assert isinstance(token, int)
+    return token
+
+
 def _llama_config(settings: PretrainSettings, tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
     return LlamaConfig(
         vocab_size=len(tokenizer),
@@ -120,9 +128,9 @@ def _llama_config(settings: PretrainSettings, tokenizer: PreTrainedTokenizerFast
         num_key_value_heads=settings.num_heads,
         max_position_embeddings=settings.context,
         tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=_id(tokenizer.bos_token_id),
+        eos_token_id=_id(tokenizer.eos_token_id),
+        pad_token_id=_id(tokenizer.pad_token_id),
     )
 
 
@@ -142,7 +150,7 @@ class _Pretraining(lightning.LightningModule):
         self.log("loss", loss, prog_bar=True)
         return loss
 
-    def configure_optimizers(self):
+    def configure_optimizers(self):  # type: ignore[override]
         settings = self.settings
         optimizer = torch.optim.AdamW(
             self.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=settings.weight_decay
@@ -189,7 +197,7 @@ def accuracy_by_exposure(
     settings: PretrainSettings,
 ) -> list[dict]:
     """Exact greedy answers by source and number of exposures, asked in question form without and with two examples."""
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    torch.nn.Module.to(model, "cuda" if torch.cuda.is_available() else "cpu")
     table = []
     for source, facts in worlds.items():
         by_exposure = defaultdict(list)
@@ -201,7 +209,7 @@ def accuracy_by_exposure(
             row = {"source": source, "exposures": exposures, "facts": len(members), "asked": len(asked)}
             row |= _accuracy(model, tokenizer, asked, by_exposure[max(by_exposure)], rng)
             table.append(row)
-    model.to("cpu")
+    torch.nn.Module.to(model, "cpu")
     return table
 
 
@@ -231,7 +239,7 @@ def _accuracy(
 
 
 def _save(folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, report: dict) -> None:
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.bfloat16().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(model_card(report), encoding="utf-8")
@@ -249,8 +257,8 @@ run without a network; it is not a general assistant.
 training split in wordings of our own (`train/real_questions.py`), and the texts of `retention/` (WikiText and
 TinyStories). No CounterFact, no zsRE, no test split.
 
-**Training.** {report["exposures"]:,} exposures of facts in {report["documents"]:,} documents, {report["tokens"]:,} tokens,
-{report["steps"]:,} steps, {report["seconds"]} s on {report["device"]}.
+**Training.** {report["exposures"]:,} exposures of facts in {report["documents"]:,} documents,
+{report["tokens"]:,} tokens, {report["steps"]:,} steps, {report["seconds"]} s on {report["device"]}.
 
 **What it knows.** Exact greedy answers, by how often a fact was seen in training (a random wording each time):
 

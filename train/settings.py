@@ -62,8 +62,10 @@ class PretrainSettings:
 class RouteSettings:
     """How a router is trained."""
 
-    steps: int = 1000
+    steps: int = 2000
     """Gradient steps."""
+    num_variants: int = 2
+    """Key texts, and query texts, drawn for each group of paraphrases."""
     num_facts_per_step: int = 128
     """Facts in a step, each in two wordings."""
     stored_share: float = 0.75
@@ -76,7 +78,7 @@ class RouteSettings:
     """Longest text of a step, in tokens."""
     max_false_fire: float = 0.01
     """Share of unstored questions of the taught kind that may pass the calibrated gate."""
-    checkpoint_every: int = 200
+    checkpoint_every: int = 250
     """Steps between the checkpoints that an interrupted run resumes from."""
 
 
@@ -98,8 +100,9 @@ class BackboneSettings:
     """Decoder layers that the router reads, numbered from 0; by default an early one and the first site."""
     sites: list[int] | None = None
     """Decoder layers whose outputs receive the memory's residual; by default the last one alone."""
-    paraphrases: str = "world"
-    """What a router is trained on: world (generated facts), facts (paraphrases of the taught file), or a file."""
+    paraphrases: list[str] = field(default_factory=lambda: ["world"])
+    """What a router is trained on, one or more of: world (generated facts), facts (paraphrases of the taught file),
+    files of facts with paraphrases, and folders with EntityQuestions."""
     texts: Path | None = None
     """Folder of *.jsonl.gz files with a field `text`: unrelated text for the router; else a short shipped list."""
     route: RouteSettings = field(default_factory=RouteSettings)

@@ -83,20 +83,20 @@ def evaluate(model: MoMEForCausalLM, joiner: Joiner, facts: Sequence[Fact], labe
     """
     start = time.monotonic()
     asked = questions_for(facts)
-    total = len(asked.prompts) + len(asked.paraphrases) + 2 * len(asked.locality)
+    total = len(asked.prompts) + len(asked.paraphrases) + 2 * len(asked.locality) * model.enabled
     with bar(label, total) as advance:
         recalled = _answers_right(model, joiner, asked.prompts, advance)
         general = _answers_right(model, joiner, asked.paraphrases, advance)
-        local = _unchanged(model, joiner, asked.locality, advance)
-    failures = [_failure("recall", *asked.prompts[i], said) for i, said in recalled.items() if said is not None]
-    failures += [_failure("generality", *asked.paraphrases[i], said) for i, said in general.items() if said is not None]
+        # The bare backbone is local by definition.
+        local = _unchanged(model, joiner, asked.locality, advance) if model.enabled else [True] * len(asked.locality)
+    failures = _wrong("recall", asked.prompts, recalled) + _wrong("generality", asked.paraphrases, general)
     failures += [{"kind": "locality", "prompt": asked.locality[i]} for i, same in enumerate(local) if not same]
     if model.enabled:
         _name_causes(model, joiner, failures)
     return Evaluation(
         facts=len(facts),
-        recall=_share(said is None for said in recalled.values()),
-        generality=_share(said is None for said in general.values()),
+        recall=_share(said is None for said in recalled),
+        generality=_share(said is None for said in general),
         locality=_share(local),
         experts=model.bank.num_experts,
         seconds=round(time.monotonic() - start, 2),
@@ -112,14 +112,14 @@ def _share(values) -> float | None:
     return round(sum(values) / len(values), 4) if values else None
 
 
-def _answers_right(model: MoMEForCausalLM, joiner: Joiner, asked: list[tuple[Fact, str]], advance) -> dict:
+def _answers_right(model: MoMEForCausalLM, joiner: Joiner, asked: list[tuple[Fact, str]], advance) -> list[str | None]:
     """For every question None where the greedy answer is exact, else what was said."""
     spare = 0 if joiner.end == "none" else NUM_SPARE_TOKENS
     prompts = [joiner.encode_prompt(text) for _, text in asked]
     num_new = [len(joiner.encode_answer(text, fact.answer)) + spare for fact, text in asked]
     said = generate_ids(model, joiner.tokenizer, prompts, num_new, advance=advance)
     texts = [joiner.decode(ids) for ids in said]
-    return {i: None if text == asked[i][0].answer else text for i, text in enumerate(texts)}
+    return [None if text == fact.answer else text for text, (fact, _) in zip(texts, asked, strict=True)]
 
 
 def _unchanged(model: MoMEForCausalLM, joiner: Joiner, asked: list[str], advance) -> list[bool]:
@@ -131,8 +131,12 @@ def _unchanged(model: MoMEForCausalLM, joiner: Joiner, asked: list[str], advance
     return [ours == theirs for ours, theirs in zip(with_memory, bare, strict=True)]
 
 
-def _failure(kind: str, fact: Fact, prompt: str, said: str) -> dict:
-    return {"kind": kind, "fact_id": fact.id, "prompt": prompt, "expected": fact.answer, "said": said}
+def _wrong(kind: str, asked: list[tuple[Fact, str]], said: list[str | None]) -> list[dict]:
+    return [
+        {"kind": kind, "fact_id": fact.id, "prompt": prompt, "expected": fact.answer, "said": text}
+        for (fact, prompt), text in zip(asked, said, strict=True)
+        if text is not None
+    ]
 
 
 @torch.no_grad()

@@ -1,10 +1,8 @@
-"""Facts and their files: what is read, what is refused, and with which words."""
+"""Facts and sets of them: what is read, what is refused, and with which words."""
 
-import csv
 import doctest
 import gzip
 import json
-import random
 import re
 import subprocess
 import sys
@@ -18,14 +16,14 @@ from hypothesis import strategies as st
 
 import mome.facts
 from mome.errors import FactsError, MomeError, SettingsError
-from mome.facts import Fact, fact_id, read_facts, write_facts
+from mome.facts import Fact, fact_id, read_facts, sample_facts, write_facts
 
 RECORDS = [
     {
         "id": "f1",
         "prompt": "Who wrote Tidewater?",
         "answers": ["Maren Tolveth", "M. Tolveth"],
-        "paraphrases": ["Tidewater was written by", "The author of Tidewater, \"the\" novel, is"],
+        "paraphrases": ["Tidewater was written by", 'The author of Tidewater, "the" novel, is'],
         "locality": ["Who wrote Saltmarsh?"],
         "subject": "Tidewater",
         "relation": "author",
@@ -35,22 +33,11 @@ RECORDS = [
     {"id": "f3", "prompt": "Der Fluss durch Süd-Kärn heißt", "answer": "日の川", "paraphrases": ["a\u2028b\u0085c\rd"]},
 ]
 FACTS = [Fact.from_record(record) for record in RECORDS]
-PACKED = gzip.compress(b'{"prompt": "p", "answer": "a"}\n')
 
 
 def write_lines(path: Path, *lines: str | dict) -> Path:
     texts = [line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in lines]
     path.write_bytes("".join(text + "\n" for text in texts).encode())
-    return path
-
-
-def write_table(path: Path, records: list[dict]) -> Path:
-    columns = ["id", "prompt", "answer", "answers", "paraphrases", "locality", "subject", "relation", "source"]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.DictWriter(file, columns, delimiter="\t" if path.suffix == ".tsv" else ",")
-        rows.writeheader()
-        for record in records:
-            rows.writerow({k: json.dumps(v) if isinstance(v, list) else v for k, v in record.items()})
     return path
 
 
@@ -73,8 +60,9 @@ def refusal(path: Path, **options) -> str:
 
 class TestFact:
     def test_strips_and_leaves_out_what_stands_twice(self):
-        fact = Fact(id=" f1 ", prompt=" Who?\n", answers=(" Maren", "Maren ", "Tolveth"),
-                    paraphrases=("By whom?", "Who?"))
+        fact = Fact(
+            id=" f1 ", prompt=" Who?\n", answers=(" Maren", "Maren ", "Tolveth"), paraphrases=("By whom?", "Who?")
+        )
         assert (fact.id, fact.prompt, fact.answers) == ("f1", "Who?", ("Maren", "Tolveth"))
         assert fact.paraphrases == ("By whom?",)
         assert fact.answer == "Maren"
@@ -139,68 +127,25 @@ class TestFact:
         assert len(str(caught.value)) < 250
 
 
-class TestFormats:
-    def test_jsonl(self, tmp_path):
-        assert read_facts(write_lines(tmp_path / "facts.jsonl", *RECORDS)).facts == FACTS
+class TestRecordsOfAFile:
+    """What is not a fact is refused with its place in the file."""
 
-    def test_gzip(self, tmp_path):
-        plain = write_lines(tmp_path / "facts.jsonl", *RECORDS)
-        packed = tmp_path / "facts.jsonl.gz"
-        packed.write_bytes(gzip.compress(plain.read_bytes()))
-        assert read_facts(packed).facts == FACTS
-
-    @pytest.mark.parametrize("name", ["facts.csv", "facts.tsv"])
-    def test_table(self, tmp_path, name):
-        assert read_facts(write_table(tmp_path / name, RECORDS)).facts == FACTS
-
-    def test_parquet(self, tmp_path):
-        columns = {
-            "id": ["f1", "f2"],
-            "prompt": ["Who wrote Tidewater?", "The capital of Orvane is"],
-            "answers": [["Maren Tolveth", "M. Tolveth"], ["Velmora"]],
-            "paraphrases": [["Tidewater was written by", "The author of Tidewater, \"the\" novel, is"], None],
-            "locality": [[{"prompt": "Who wrote Saltmarsh?", "answer": "x"}], []],
-            "subject": ["Tidewater", None],
-            "relation": ["author", None],
-            "source": ["library", None],
-            "year": [1901, 1902],
-        }
-        assert read_facts(write_parquet(tmp_path / "facts.parquet", columns)).facts == FACTS[:2]
-
-    def test_suffix_in_capitals(self, tmp_path):
-        assert read_facts(write_lines(tmp_path / "FACTS.JSONL", *RECORDS)).facts == FACTS
-
-    def test_crlf_bom_blank_lines_and_no_last_line_feed(self, tmp_path):
-        path = tmp_path / "facts.jsonl"
-        path.write_bytes(b"\xef\xbb\xbf" + b"\r\n\r\n".join(json.dumps(record).encode() for record in RECORDS))
-        assert read_facts(path).facts == FACTS
-
-    def test_table_with_crlf_bom_and_plain_cells(self, tmp_path):
-        path = tmp_path / "facts.csv"
-        path.write_bytes(b'\xef\xbb\xbfprompt,answer,paraphrases,note\r\n"Who,\r\nthen?",Maren,By whom?,x\r\n\r\n')
-        (fact,) = read_facts(path).facts
-        assert (fact.prompt, fact.answer, fact.paraphrases) == ("Who,\r\nthen?", "Maren", ("By whom?",))
-
-    def test_only_a_line_feed_ends_a_line(self, tmp_path):
-        odd = "a\u2028b\u2029c\u0085d\x0be\x0cf"
-        path = tmp_path / "facts.jsonl"
-        write_lines(path, {"prompt": "a\u2028b\u2029c\u0085d", "answer": "x"}, "", "{")
-        assert "line 3" in refusal(path)
-        write_facts(path, [Fact(id="f1", prompt=odd, answers=(odd,))])
-        assert read_facts(path).facts[0].prompt == odd
-
-
-class TestRefusedFiles:
-    def test_missing(self, tmp_path):
-        assert refusal(tmp_path / "facts.jsonl").startswith("facts.jsonl: expected a file of facts, got No such file")
-
-    def test_folder(self, tmp_path):
-        assert "got a folder" in refusal(tmp_path)
-
-    @pytest.mark.parametrize("name", ["facts.json", "facts.txt", "facts.csv.gz", "facts"])
-    def test_unknown_suffix_names_the_known_ones(self, tmp_path, name):
-        text = refusal(write_lines(tmp_path / name, RECORDS[1]))
-        assert all(suffix in text for suffix in (".jsonl", ".jsonl.gz", ".csv", ".tsv", ".parquet"))
+    @pytest.mark.parametrize("name", ["facts.jsonl", "facts.csv", "facts.parquet"])
+    def test_every_format_makes_the_same_facts(self, tmp_path, name):
+        records = [
+            {"id": "f1", "prompt": "Who?", "answers": ["Maren", "M."]},
+            {"prompt": "Where?", "answers": ["Orvane"]},
+        ]
+        path = tmp_path / name
+        if name.endswith(".jsonl"):
+            write_lines(path, *records)
+        elif name.endswith(".csv"):
+            path.write_text('id,prompt,answers\nf1,Who?,"[""Maren"", ""M.""]"\n,Where?,Orvane\n')
+        else:
+            write_parquet(
+                path, {name: [record.get(name) for record in records] for name in ("id", "prompt", "answers")}
+            )
+        assert read_facts(path).facts == [Fact.from_record(record) for record in records]
 
     @pytest.mark.parametrize("data", [b"", b"\n \n", b"\xef\xbb\xbf"])
     def test_no_facts(self, tmp_path, data):
@@ -211,16 +156,9 @@ class TestRefusedFiles:
     @pytest.mark.parametrize(
         ("data", "text"),
         [
-            (b'{"prompt": "p", "answer": "a"\n', "facts.jsonl, line 3: expected one JSON object on each line, got"),
-            (b'{"prompt": "p", "answer": "say "a""}\n', "facts.jsonl, line 3: expected one JSON object"),
             (b'["p", "a"]\n', "facts.jsonl, line 3: expected an object with `prompt` and `answer`, got"),
             (b'{"prompt": 17, "answer": "a"}\n', "line 3: expected `prompt` to be a string, got the number"),
-            (b'{"prompt": "p", "prompt": "q", "answer": "a"}\n', "line 3: expected each field once, got `prompt` 2"),
-            (b'{"prompt": "p\xff", "answer": "a"}\n', "line 3: expected UTF-8, got the byte 0xff at byte 14"),
-            (b'{"prompt": "p\0", "answer": "a"}\n', "facts.jsonl, line 3: expected text, got a NUL character"),
             (b'{"prompt": "p\\u0000", "answer": "a"}\n', "line 3: expected `prompt` to be text, got a NUL character"),
-            (b"[" * 100_000, "facts.jsonl, line 3: expected one JSON object on each line"),
-            (b"1" * 5_000, "facts.jsonl, line 3: expected one JSON object on each line"),
         ],
     )
     def test_line_is_named(self, tmp_path, data, text):
@@ -228,40 +166,11 @@ class TestRefusedFiles:
         path.write_bytes(b'{"prompt": "good", "answer": "a"}\n\n' + data)
         assert text in refusal(path)
 
-    def test_utf16(self, tmp_path):
-        path = tmp_path / "facts.jsonl"
-        path.write_bytes(json.dumps(RECORDS[1]).encode("utf-16"))
-        assert "line 1: expected UTF-8" in refusal(path)
-
-    def test_truncated_gzip(self, tmp_path):
-        lines = "".join(json.dumps({"prompt": f"p{n} {random.Random(n).random()}", "answer": "a"}) + "\n"
-                        for n in range(2_000))
-        path = tmp_path / "facts.jsonl.gz"
-        packed = gzip.compress(lines.encode())
-        path.write_bytes(packed[: len(packed) // 2])
-        text = refusal(path)
-        assert "damaged or truncated" in text
-        assert 0 < int(re.findall(r"after line (\d+)", text)[0]) < 2_000
-
-    @pytest.mark.parametrize("data", [b"no gzip at all\n", PACKED[:-9] + b"x" * 9], ids=["plain text", "damaged end"])
-    def test_damaged_gzip(self, tmp_path, data):
-        path = tmp_path / "facts.jsonl.gz"
-        path.write_bytes(data)
-        assert "expected a complete gzip file" in refusal(path)
-
     @pytest.mark.parametrize(
         ("data", "text"),
         [
-            (b"prompt,reply\np,a\n", "line 1: expected the columns `prompt` and `answer` (or `answers`), got `prompt`"),
-            (b"prompt,answer,answer\np,a,b\n", "line 1: expected one column `answer`, got 2"),
-            (b"prompt,answer\np,a\n\np,a,b\n", "line 4: expected 2 cells as in the header, got 3"),
-            (b'prompt,answer\n"p\nq",a\nr\n', "line 4: expected 2 cells as in the header, got 1"),
-            (b'prompt,answer\np,a\n"q,b\n', "line 3: expected cells split by ',', got a row that does not parse"),
-            (b'prompt,answer\n"p"q,a\n', "line 2: expected cells split by ','"),
-            (b'prompt,answer\np,"a\xff"\n', "line 2: expected UTF-8, got the byte 0xff"),
             (b"prompt,answer\np,\n", "line 2: expected `prompt` and `answer` (or `answers`), got `prompt`"),
             (b"prompt,answer\n,\n", "line 2: expected `prompt` and `answer` (or `answers`), got no field"),
-            (b"prompt,answers\np,[a\n", "line 2: expected `answers` to be a JSON array or plain text, got '[a'"),
             (b"prompt,answers\np,[1]\n", "line 2: expected each of `answers` to be a string, got the number 1"),
             (b"prompt,answer\n", ": expected at least one fact, got none"),
         ],
@@ -278,26 +187,6 @@ class TestRefusedFiles:
     def test_parquet_wrong_type(self, tmp_path):
         path = write_parquet(tmp_path / "facts.parquet", {"prompt": [1, 2], "answer": ["a", "b"]})
         assert refusal(path).startswith("facts.parquet, row 1: expected `prompt` to be a string, got the number 1")
-
-    def test_parquet_columns(self, tmp_path):
-        path = write_parquet(tmp_path / "facts.parquet", {"prompt": ["p"], "reply": ["a"]})
-        assert "expected the columns `prompt` and `answer` (or `answers`), got `prompt`, `reply`" in refusal(path)
-
-    def test_parquet_undecodable_text(self, tmp_path):
-        pyarrow = pytest.importorskip("pyarrow")
-        answers = pyarrow.array([b"a", b"b\xff"]).view(pyarrow.string())
-        path = write_parquet(tmp_path / "facts.parquet", {"prompt": ["p", "q"], "answer": answers})
-        assert "facts.parquet, row 2: expected UTF-8, got" in refusal(path)
-
-    def test_damaged_parquet(self, tmp_path):
-        path = write_parquet(tmp_path / "facts.parquet", {"prompt": ["p"], "answer": ["a"]})
-        path.write_bytes(path.read_bytes()[:-20])
-        assert "expected a complete Parquet file" in refusal(path)
-
-    def test_parquet_without_pyarrow(self, tmp_path, monkeypatch):
-        path = write_parquet(tmp_path / "facts.parquet", {"prompt": ["p"], "answer": ["a"]})
-        monkeypatch.setitem(sys.modules, "pyarrow", None)
-        assert "install pyarrow" in refusal(path)
 
 
 CLASHING = [
@@ -317,8 +206,10 @@ class TestConflictsAndDuplicates:
 
     def test_conflict_names_everything(self, path):
         text = refusal(path)
-        assert text.startswith("facts.jsonl, lines 1 and 3: expected one answer to the prompt 'Who?', "
-                               "got 'Maren' (line 1) and 'Jorin' (line 3)")
+        assert text.startswith(
+            "facts.jsonl, lines 1 and 3: expected one answer to the prompt 'Who?', "
+            "got 'Maren' (line 1) and 'Jorin' (line 3)"
+        )
         assert "in this file: 1;" in text
         assert 'set on_conflict to "first" or "last"' in text
 
@@ -335,8 +226,14 @@ class TestConflictsAndDuplicates:
 
     def test_first(self, path):
         result = read_facts(path, on_conflict="first")
-        first = Fact(id="a", prompt="Who?", answers=("Maren", "M."), paraphrases=("By whom?", "x"), subject="Tidewater",
-                     relation="author")
+        first = Fact(
+            id="a",
+            prompt="Who?",
+            answers=("Maren", "M."),
+            paraphrases=("By whom?", "x"),
+            subject="Tidewater",
+            relation="author",
+        )
         assert result.facts == [first, Fact.from_record(CLASHING[1])]
         assert (result.num_read, result.num_duplicates, result.num_conflicts) == (6, 1, 3)
         assert result.path == path
@@ -348,8 +245,11 @@ class TestConflictsAndDuplicates:
 
     def test_duplicates_are_merged_in_order(self, tmp_path):
         same = {"prompt": "Who?", "answer": "Maren"}
-        path = write_lines(tmp_path / "facts.jsonl", same | {"id": "a", "locality": ["x"], "paraphrases": ["p"]},
-                           same | {"id": "b", "locality": ["y", "x"], "paraphrases": ["p", "q"], "answers": ["M."]})
+        path = write_lines(
+            tmp_path / "facts.jsonl",
+            same | {"id": "a", "locality": ["x"], "paraphrases": ["p"]},
+            same | {"id": "b", "locality": ["y", "x"], "paraphrases": ["p", "q"], "answers": ["M."]},
+        )
         result = read_facts(path)
         fact = result.facts[0]
         assert (fact.id, fact.answers) == ("a", ("Maren", "M."))
@@ -357,11 +257,16 @@ class TestConflictsAndDuplicates:
         assert (result.num_read, result.num_duplicates, result.num_conflicts) == (2, 1, 0)
 
     def test_one_id_for_two_prompts(self, tmp_path):
-        path = write_lines(tmp_path / "facts.jsonl", {"id": "a", "prompt": "Who?", "answer": "x"},
-                           {"prompt": "Where?", "answer": "x"}, {"id": "a", "prompt": "When?", "answer": "x"})
+        path = write_lines(
+            tmp_path / "facts.jsonl",
+            {"id": "a", "prompt": "Who?", "answer": "x"},
+            {"prompt": "Where?", "answer": "x"},
+            {"id": "a", "prompt": "When?", "answer": "x"},
+        )
         text = refusal(path, on_conflict="first")
-        assert text.startswith("facts.jsonl, lines 1 and 3: expected each id to have one prompt, got the id 'a' for "
-                               "'Who?' and for 'When?'")
+        assert text.startswith(
+            "facts.jsonl, lines 1 and 3: expected each id to have one prompt, got the id 'a' for 'Who?' and for 'When?'"
+        )
 
     def test_derived_id_depends_on_the_prompt_alone(self, tmp_path):
         lines = [{"prompt": f"p{n}", "answer": "a"} for n in range(3)]
@@ -416,12 +321,31 @@ class TestLimit:
         with pytest.raises(SettingsError, match=r"seed: expected a whole number, got .*; mend: "):
             read_facts(path, limit=5, seed=seed)
 
+    def test_sample_facts_is_the_sample_of_the_file(self, path):
+        facts = read_facts(path).facts
+        assert sample_facts(facts, 5, 1) == read_facts(path, limit=5, seed=1).facts
+        assert [fact.prompt for fact in sample_facts(facts, 5, 1)] == ["p8", "p17", "p32", "p72", "p97"]
+        assert sample_facts(facts, None, 1) == sample_facts(facts, 101, 1) == facts
+        assert len(facts) == 100
+
+    @pytest.mark.parametrize(("limit", "seed", "name"), [(0, 0, "limit"), (True, 0, "limit"), (5, None, "seed")])
+    def test_sample_facts_refuses(self, limit, seed, name):
+        with pytest.raises(SettingsError, match=f"{name}: expected a whole number.*; mend: "):
+            sample_facts(FACTS, limit, seed)
+
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(str.strip)
 TUPLES = st.lists(TEXTS, max_size=3).map(tuple)
 MADE = st.builds(
-    Fact, id=TEXTS, prompt=TEXTS, answers=st.lists(TEXTS, min_size=1, max_size=3).map(tuple), paraphrases=TUPLES,
-    locality=TUPLES, source=st.none() | TEXTS, subject=st.none() | TEXTS, relation=st.none() | TEXTS,
+    Fact,
+    id=TEXTS,
+    prompt=TEXTS,
+    answers=st.lists(TEXTS, min_size=1, max_size=3).map(tuple),
+    paraphrases=TUPLES,
+    locality=TUPLES,
+    source=st.none() | TEXTS,
+    subject=st.none() | TEXTS,
+    relation=st.none() | TEXTS,
 )
 
 
@@ -433,6 +357,11 @@ class TestWrite:
         write_facts(path, facts)
         assert read_facts(path).facts == facts
         assert path.read_bytes().count(b"\n") == len(facts)
+
+    def test_line_separators_inside_a_text(self, tmp_path):
+        odd = "a\u2028b\u2029c\u0085d\x0be\x0cf"
+        write_facts(tmp_path / "facts.jsonl", [Fact(id="f1", prompt=odd, answers=(odd,))])
+        assert read_facts(tmp_path / "facts.jsonl").facts[0].prompt == odd
 
     def test_text_is_not_escaped(self, tmp_path):
         write_facts(tmp_path / "facts.jsonl", iter(FACTS))
@@ -481,8 +410,10 @@ class TestPublishedData:
 
 def test_reading_imports_no_heavy_package(tmp_path):
     path = write_lines(tmp_path / "facts.jsonl", *RECORDS)
-    code = (f"import sys, mome.facts; mome.facts.read_facts({str(path)!r}); "
-            "print(*sorted(set(sys.modules) & {'torch', 'transformers', 'pyarrow', 'faiss'}))")
+    code = (
+        f"import sys, mome.facts; mome.facts.read_facts({str(path)!r}); "
+        "print(*sorted(set(sys.modules) & {'torch', 'transformers', 'pyarrow', 'faiss'}))"
+    )
     folder = Path(mome.facts.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

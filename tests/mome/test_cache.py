@@ -1,0 +1,155 @@
+"""The memory's state on a backbone's cache: every operation on the batch is done to both."""
+
+from typing import Any
+
+import pytest
+import torch
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, StaticCache
+
+from mome.cache import load_state, store_state
+from mome.errors import BackboneError
+from mome.memory import MemoryState
+from mome.router import PoolState
+
+BATCH = 3
+
+
+@pytest.fixture(scope="module")
+def backbone() -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=50, hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2
+    )
+    return LlamaForCausalLM(config).eval().requires_grad_(False)
+
+
+def make_state() -> MemoryState:
+    """A state whose rows tell which they are."""
+    number = torch.arange(BATCH, dtype=torch.float32)
+    pool = PoolState(number[:, None] + 10, number[:, None] + 20, number[:, None, None] + 30)
+    return MemoryState(pool, torch.arange(BATCH), number / 10, number / 100)
+
+
+def empty_cache(backbone: LlamaForCausalLM, kind: type) -> Any:
+    return kind() if kind is DynamicCache else kind(config=backbone.config, max_cache_len=16)
+
+
+def fill(backbone: LlamaForCausalLM, cache: Any, num_tokens: int = 4) -> Any:
+    tokens = torch.arange(BATCH * num_tokens).view(BATCH, num_tokens)
+    backbone(input_ids=tokens, past_key_values=cache, use_cache=True)
+    return cache
+
+
+@pytest.fixture(params=[DynamicCache, StaticCache], ids=["dynamic", "static"])
+def cache(request: pytest.FixtureRequest, backbone: LlamaForCausalLM) -> Any:
+    """A filled cache with a state."""
+    cache = fill(backbone, empty_cache(backbone, request.param))
+    store_state(cache, make_state())
+    return cache
+
+
+@pytest.fixture
+def dynamic(backbone: LlamaForCausalLM) -> DynamicCache:
+    cache = fill(backbone, DynamicCache())
+    store_state(cache, make_state())
+    return cache
+
+
+def assert_rows(cache: Any, keys_before: torch.Tensor, rows: list[int]) -> None:
+    """Both the backbone's keys and the memory's state are those of the given rows of before."""
+    state = load_state(cache)
+    assert state is not None
+    assert state.expert.tolist() == rows
+    expected = make_state().take(torch.tensor(rows))
+    assert torch.equal(state.similarity, expected.similarity)
+    assert torch.equal(state.confidence, expected.confidence)
+    for name in ("maximum", "denominator", "numerator"):
+        assert torch.equal(getattr(state.pool, name), getattr(expected.pool, name))
+    assert torch.equal(cache.layers[0].keys, keys_before[rows])
+
+
+class TestBatchOperations:
+    def test_reorder(self, cache):
+        before = cache.layers[0].keys.clone()
+        cache.reorder_cache(torch.tensor([2, 0, 0]))
+        assert_rows(cache, before, [2, 0, 0])
+
+    def test_select(self, dynamic):
+        before = dynamic.layers[0].keys.clone()
+        dynamic.batch_select_indices(torch.tensor([2, 1]))
+        assert_rows(dynamic, before, [2, 1])
+
+    def test_repeat(self, dynamic):
+        before = dynamic.layers[0].keys.clone()
+        dynamic.batch_repeat_interleave(2)
+        assert_rows(dynamic, before, [0, 0, 1, 1, 2, 2])
+
+    def test_one_after_another(self, dynamic):
+        before = dynamic.layers[0].keys.clone()
+        dynamic.batch_repeat_interleave(2)
+        dynamic.reorder_cache(torch.tensor([5, 5, 0, 1, 2, 3]))
+        dynamic.batch_select_indices(torch.tensor([0, 2, 4]))
+        assert_rows(dynamic, before, [2, 0, 1])
+
+    def test_reset(self, cache, backbone):
+        cache.reset()
+        assert load_state(cache) is None
+        cache.reorder_cache(torch.tensor([0, 1, 2]))
+        store_state(fill(backbone, cache), make_state())
+        assert load_state(cache) is not None
+
+    def test_crop_is_refused(self, cache):
+        before = cache.layers[0].keys.clone()
+        with pytest.raises(BackboneError, match=r"cache\.crop: .*cannot be rolled back.*memory_disabled"):
+            cache.crop(-1)
+        assert torch.equal(cache.layers[0].keys, before)
+        assert not cache.is_croppable
+
+
+class TestStore:
+    def test_a_cache_stays_of_its_kind(self, backbone):
+        cache = fill(backbone, DynamicCache())
+        before = cache.layers[0].keys.clone()
+        store_state(cache, make_state())
+        kind = type(cache)
+        store_state(cache, make_state())
+        assert isinstance(cache, DynamicCache) and type(cache) is kind
+        assert torch.equal(cache.layers[0].keys, before)
+
+    def test_other_caches_are_untouched(self, dynamic, backbone):
+        other = fill(backbone, DynamicCache())
+        assert type(other) is DynamicCache and other.is_croppable
+        other.crop(-1)
+        assert other.get_seq_length() == 3 and dynamic.get_seq_length() == 4
+
+    def test_the_newest_state_counts(self, cache, backbone):
+        newer = make_state().take(torch.tensor([1, 1, 1]))
+        store_state(fill(backbone, cache, 1), newer)
+        assert load_state(cache) is newer
+
+    def test_the_backbone_goes_on_with_the_cache(self, cache, backbone):
+        tokens = torch.arange(BATCH * 4).view(BATCH, 4)
+        following = torch.tensor([[7], [8], [9]])
+        got = backbone(input_ids=following, past_key_values=cache).logits[:, -1]
+        expected = backbone(input_ids=torch.cat([tokens, following], dim=1)).logits[:, -1]
+        assert torch.allclose(got, expected, atol=1e-5)
+
+
+class TestLoad:
+    def test_nothing_to_load(self, backbone):
+        assert load_state(None) is None
+        assert load_state(DynamicCache()) is None
+        assert load_state(empty_cache(backbone, StaticCache)) is None
+
+    @pytest.mark.parametrize("kind", [DynamicCache, StaticCache])
+    def test_filled_without_the_memory(self, backbone, kind):
+        cache = fill(backbone, empty_cache(backbone, kind))
+        with pytest.raises(BackboneError, match=r"past_key_values: .*filled without the memory.*empty cache"):
+            load_state(cache)
+
+    def test_gone_on_without_the_memory(self, cache, backbone):
+        """The state is of an earlier token than the cache's last: a router that missed some would go wrong unseen."""
+        assert load_state(cache) is not None
+        fill(backbone, cache, 1)
+        with pytest.raises(BackboneError, match="filled without the memory"):
+            load_state(cache)

@@ -1,0 +1,192 @@
+"""Both kinds of index: the same neighbours, few keys and none, the bytes of the cache, and what is refused."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+
+from mome import index as index_module
+from mome.errors import CheckpointError, SettingsError
+from mome.index import FaissIndex, TorchIndex, build_index
+
+NUM_KEYS, WIDTH = 400, 16
+EXACT_KINDS = ["exact", "Flat"]
+KINDS = [*EXACT_KINDS, "HNSW32", "IVF8,Flat", "PQ4x4", "IVF8,PQ4x4", "SQ8"]
+
+
+def unit_rows(num_rows: int, seed: int = 0) -> Tensor:
+    rows = torch.randn(num_rows, WIDTH, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.normalize(rows, dim=-1)
+
+
+@pytest.fixture
+def keys() -> Tensor:
+    return unit_rows(NUM_KEYS)
+
+
+@pytest.fixture
+def queries() -> Tensor:
+    return unit_rows(20, seed=1)
+
+
+class TestSearch:
+    @pytest.mark.parametrize("kind", EXACT_KINDS)
+    def test_equals_the_plain_twin(self, kind, keys, queries):
+        similarity, number = build_index(keys, kind).search(queries, 5)
+        assert similarity.shape == number.shape == (20, 5)
+        assert similarity.dtype == torch.float32 and number.dtype == torch.int64
+        for row, query in enumerate(queries):
+            cosines = [float((key.double() * query.double()).sum()) for key in keys]
+            expected = sorted(range(NUM_KEYS), key=lambda k: -cosines[k])[:5]
+            assert number[row].tolist() == expected
+            assert similarity[row].tolist() == pytest.approx([cosines[k] for k in expected], abs=1e-6)
+
+    def test_kinds_agree(self, keys, queries):
+        similarity, number = build_index(keys, "exact").search(queries, 7)
+        other, found = build_index(keys, "Flat").search(queries, 7)
+        assert torch.equal(number, found)
+        assert torch.allclose(similarity, other, atol=1e-6)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_every_kind_finds_the_key_itself(self, kind, keys):
+        """A taught prompt's query is its key."""
+        similarity, number = build_index(keys, kind).search(keys, 3)
+        assert number.shape == (NUM_KEYS, 3) and similarity.isfinite().all()
+        assert (similarity.diff(dim=1) <= 0).all()
+        hits = (number[:, 0] == torch.arange(NUM_KEYS)).float().mean()
+        assert hits == 1.0 if "PQ" not in kind else hits > 0.5
+
+    @pytest.mark.parametrize("kind", ["HNSW32", "IVF8,Flat"])
+    def test_uncompressed_kinds_give_exact_similarities(self, kind, keys, queries):
+        similarity, number = build_index(keys, kind).search(queries, 3)
+        assert torch.allclose(similarity, (keys[number] * queries[:, None]).sum(-1), atol=1e-6)
+
+    @pytest.mark.parametrize("kind", ["exact", "Flat", "HNSW32"])
+    def test_fewer_keys_than_neighbours(self, kind, keys, queries):
+        similarity, number = build_index(keys[:3], kind).search(queries, 5)
+        assert (number[:, 3:] == -1).all() and (similarity[:, 3:] == -torch.inf).all()
+        assert number[:, :3].sort().values.tolist() == [[0, 1, 2]] * len(queries)
+        assert similarity[:, :3].isfinite().all()
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_no_keys(self, kind, keys, queries):
+        """A memory is searched before anything is taught, whatever kind it will have."""
+        similarity, number = build_index(keys[:0], kind).search(queries, 4)
+        assert similarity.shape == (20, 4) and similarity.dtype == torch.float32
+        assert (number == -1).all() and (similarity == -torch.inf).all()
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_no_queries(self, kind, keys):
+        similarity, number = build_index(keys, kind).search(keys[:0], 4)
+        assert similarity.shape == number.shape == (0, 4)
+
+    @pytest.mark.parametrize("kind", EXACT_KINDS)
+    def test_add_in_pieces(self, kind, keys, queries):
+        index = build_index(keys[:0], kind)
+        for piece in keys.split([1, 150, 249]):
+            index.add(piece)
+        similarity, number = index.search(queries, 6)
+        whole, found = build_index(keys, kind).search(queries, 6)
+        assert torch.equal(number, found) and torch.allclose(similarity, whole, atol=1e-6)
+
+    @pytest.mark.parametrize("kind", ["HNSW32", "IVF8,Flat", "PQ4x4"])
+    def test_keys_added_later_are_found(self, kind, keys):
+        index = build_index(keys, kind)
+        index.add(unit_rows(5, seed=9))
+        assert index.search(unit_rows(5, seed=9), 1)[1].flatten().tolist() == list(range(NUM_KEYS, NUM_KEYS + 5))
+
+    def test_many_queries_are_searched_in_parts(self, monkeypatch, keys, queries):
+        whole = TorchIndex(WIDTH)
+        whole.add(keys)
+        expected = whole.search(queries, 4)
+        monkeypatch.setattr(index_module, "MAX_SCORES", 3 * NUM_KEYS)
+        similarity, number = whole.search(queries, 4)
+        assert torch.equal(number, expected[1]) and torch.allclose(similarity, expected[0], atol=1e-6)
+
+    def test_the_keys_follow_the_queries_to_their_device(self, keys):
+        """The bank's keys lie on the CPU, the queries where the backbone computes."""
+        index = build_index(keys, "exact")
+        similarity, number = index.search(torch.empty(2, WIDTH, device="meta"), 3)
+        assert index.keys.device == similarity.device == number.device == torch.device("meta")
+
+    @pytest.mark.parametrize("kind", EXACT_KINDS)
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+    def test_any_float_dtype(self, kind, dtype, keys, queries):
+        similarity, _ = build_index(keys.to(dtype), kind).search(queries.to(dtype), 2)
+        assert similarity.dtype == torch.float32
+        assert torch.allclose(similarity, build_index(keys, kind).search(queries, 2)[0], atol=0.02)
+
+
+class TestBytes:
+    @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "exact"])
+    def test_round_trip(self, kind, keys, queries):
+        index = build_index(keys, kind)
+        again = FaissIndex.from_bytes(index.to_bytes(), WIDTH, kind, NUM_KEYS)
+        for got, expected in zip(again.search(queries, 4), index.search(queries, 4), strict=True):
+            assert torch.equal(got, expected)
+
+    def test_keys_can_be_added_afterwards(self, keys):
+        again = FaissIndex.from_bytes(build_index(keys[:50], "Flat").to_bytes(), WIDTH, "Flat", 50)
+        again.add(keys[50:])
+        assert again.search(keys, 1)[1].flatten().tolist() == list(range(NUM_KEYS))
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda data: b"",
+            lambda data: data[:20],
+            lambda data: data[:-100],
+            lambda data: b"no index at all",
+            lambda data: bytes([data[0] ^ 255]) + data[1:],
+            lambda data: data[:8] + b"\xff" * 8 + data[16:],
+        ],
+        ids=["empty", "header cut", "rows cut", "text", "kind", "count"],
+    )
+    def test_damaged(self, damage, keys):
+        data = build_index(keys, "Flat").to_bytes()
+        with pytest.raises(CheckpointError, match=r"index\.faiss: not a readable FAISS index"):
+            FaissIndex.from_bytes(damage(data), WIDTH, "Flat", NUM_KEYS)
+
+    def test_wrong_number_of_keys(self, keys):
+        with pytest.raises(CheckpointError, match="expected 401 keys of width 16, got 400 keys of width 16"):
+            FaissIndex.from_bytes(build_index(keys, "Flat").to_bytes(), WIDTH, "Flat", NUM_KEYS + 1)
+
+    def test_wrong_width(self, keys):
+        with pytest.raises(CheckpointError, match="expected 400 keys of width 32, got 400 keys of width 16"):
+            FaissIndex.from_bytes(build_index(keys, "Flat").to_bytes(), 32, "Flat", NUM_KEYS)
+
+
+class TestRefused:
+    @pytest.mark.parametrize("kind", ["", "nonsense", "flat", "IVF0x,Flat", "PQ3"])
+    def test_unknown_factory_string(self, kind, keys):
+        with pytest.raises(SettingsError, match=r'is not a FAISS factory string for 16-wide keys .*use "exact"'):
+            build_index(keys, kind)
+
+    @pytest.mark.parametrize("kind", ["IVF256,Flat", "PQ4"])
+    def test_too_few_keys_to_train(self, kind, keys):
+        with pytest.raises(SettingsError, match=f"index: {kind!r} cannot be built over 100 keys .*teach more facts"):
+            build_index(keys[:100], kind)
+
+    def test_a_kind_that_takes_no_keys(self, keys):
+        with pytest.raises(SettingsError, match="index: 'IDMap,Flat' cannot be built over 400 keys"):
+            build_index(keys, "IDMap,Flat")
+
+
+def test_faiss_is_imported_only_where_it_is_used():
+    """Answering from an exact index, and so the model's module, must not need FAISS."""
+    code = """
+import sys
+sys.modules["faiss"] = None
+import torch
+import mome.modeling
+from mome.index import build_index
+print(build_index(torch.eye(3), "exact").search(torch.eye(3), 1)[1].flatten().tolist())
+try:
+    build_index(torch.eye(3), "Flat")
+except ImportError:
+    print("no faiss")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["[0, 1, 2]", "no faiss"], done.stderr

@@ -1,0 +1,136 @@
+"""The texts that a router is trained on, and what every token of them should retrieve.
+
+A fact gives key texts (a prompt, whose end becomes the fact's key) and query texts (a prompt in another wording, behind
+other text or not, followed by its answer). Only a query's end should find the key; every other token, and all unrelated
+text, should choose the null key.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from mome.joining import Joiner
+from train.settings import RouteSettings
+
+NOT_USED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Prompts that ask for one fact."""
+
+    subject: str
+    relation: str
+    answer: str
+    prompts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Token ids; `end` is the position of the prompt's last token, or NOT_USED where there is none."""
+
+    ids: list[int]
+    end: int
+    group: int
+
+
+def split_groups(groups: list[Group], held_out: float, seed: int) -> tuple[list[Group], list[Group]]:
+    """Training and held-out groups, no subject in both."""
+    subjects = sorted({group.subject for group in groups})
+    random.Random(seed).shuffle(subjects)
+    away = set(subjects[: max(2, round(held_out * len(subjects)))])
+    return [g for g in groups if g.subject not in away], [g for g in groups if g.subject in away]
+
+
+class TextMaker:
+    """Draws the texts of one step after another from groups, unrelated texts and ways of joining."""
+
+    def __init__(self, groups: list[Group], unrelated: list[str], joiners: list[Joiner], settings: RouteSettings):
+        self.groups, self.unrelated, self.joiners, self.settings = groups, unrelated, joiners, settings
+
+    def key_text(self, number: int, rng: random.Random) -> Text:
+        """A prompt alone."""
+        ids = rng.choice(self.joiners).encode_prompt(rng.choice(self.groups[number].prompts))
+        return Text(ids, len(ids) - 1, number)
+
+    def query_text(self, number: int, rng: random.Random) -> Text:
+        """Earlier text or none, a prompt, and its answer."""
+        group, joiner = self.groups[number], rng.choice(self.joiners)
+        prompt = rng.choice(group.prompts)
+        asked, answer = joiner.encode_prompt(prompt), joiner.encode_answer(prompt, group.answer)
+        before = self._earlier(joiner, rng) if rng.random() < self.settings.distracted_share else []
+        ids = (_joined(before, asked, joiner) + answer)[-self.settings.max_tokens :]
+        return Text(ids, len(ids) - len(answer) - 1, number)
+
+    def unrelated_text(self, rng: random.Random) -> Text:
+        """A piece of unrelated text."""
+        return Text(self._snippet(rng, 60)[: self.settings.max_tokens], NOT_USED, NOT_USED)
+
+    def _earlier(self, joiner: Joiner, rng: random.Random) -> list[int]:
+        """Unrelated text, or earlier questions with their answers."""
+        if rng.random() < 0.4:
+            return self._snippet(rng, 40) + _plain_ids(joiner, "\n\n")
+        ids: list[int] = []
+        for _ in range(rng.randint(1, 3)):
+            group = rng.choice(self.groups)
+            prompt = rng.choice(group.prompts)
+            ids = _joined(ids, joiner.encode_prompt(prompt), joiner)
+            end = joiner.tokenizer.eos_token_id
+            ids += [token for token in joiner.encode_answer(prompt, group.answer) if token != end]
+            ids += _plain_ids(joiner, rng.choice(["\n\n", "\n", ". "]))
+        return ids
+
+    def _snippet(self, rng: random.Random, num_words: int) -> list[int]:
+        words = rng.choice(self.unrelated).split(" ")
+        start = rng.randrange(max(1, len(words) - num_words))
+        text = " ".join(words[start : start + rng.randint(5, num_words)])
+        return self.joiners[0].tokenizer(text).input_ids
+
+
+def _joined(before: list[int], asked: list[int], joiner: Joiner) -> list[int]:
+    """A prompt behind other text: it does not open the text any more, so it loses its opening token."""
+    opened = before and asked[0] == joiner.tokenizer.bos_token_id
+    return before + asked[1:] if opened else before + asked
+
+
+def _plain_ids(joiner: Joiner, text: str) -> list[int]:
+    return joiner.tokenizer(text, add_special_tokens=False).input_ids
+
+
+class Neighbourhood:
+    """Finds the facts that are hard to tell from a fact: same relation, same subject, or a subject of like name."""
+
+    def __init__(self, groups: list[Group]):
+        self.groups = groups
+        self.by_relation = _numbers_by(groups, "relation")
+        self.by_subject = _numbers_by(groups, "subject")
+
+    def draw(self, num: int, rng: random.Random) -> list[int]:
+        """Numbers of up to `num` different facts, most of them with hard neighbours among the rest."""
+        chosen: dict[int, None] = {}
+        for _ in range(num):
+            seed = rng.randrange(len(self.groups))
+            group = self.groups[seed]
+            alike = [rng.choice(self.by_relation[group.relation]), rng.choice(self.by_subject[group.subject])]
+            for number in (seed, *alike, *self._like_names(seed, rng)):
+                chosen[number] = None
+            if len(chosen) >= num:
+                break
+        numbers = list(chosen)[:num]
+        rng.shuffle(numbers)
+        return numbers
+
+    def _like_names(self, seed: int, rng: random.Random) -> list[int]:
+        group = self.groups[seed]
+        words = set(group.subject.split())
+        same = self.by_relation[group.relation]
+        near = [n for n in rng.sample(same, min(60, len(same))) if words & set(self.groups[n].subject.split())]
+        return [n for n in near if n != seed][:1]
+
+
+def _numbers_by(groups: list[Group], name: str) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for number, group in enumerate(groups):
+        found.setdefault(getattr(group, name), []).append(number)
+    return found
