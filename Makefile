@@ -17,9 +17,9 @@ quickstart: install
 	rm -rf runs/quickstart
 	$(BIN)/mome world --out runs/quickstart/facts.jsonl --limit 1000
 	$(BIN)/mome train --config configs/quickstart.yaml
-	$(BIN)/mome ask runs/quickstart/memory "@Q1@"
-	$(BIN)/mome ask runs/quickstart/memory "@Q2@"
-	$(BIN)/mome ask runs/quickstart/memory "@Q3@"
+	$(BIN)/mome ask runs/quickstart/memory "Who did Oran van der Obukende work for?"
+	$(BIN)/mome ask runs/quickstart/memory "In which town does Counting before the Storm take place?"
+	$(BIN)/mome ask runs/quickstart/memory "When did Adenga Lubgrad form?"
 
 test: install
 	$(BIN)/ruff check .

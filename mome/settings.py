@@ -16,4 +16,5 @@ class WriteSettings:
     max_steps: int = 300
     """Gradient steps after which a fact counts as not learned."""
     blending: float = 0.5
-    """Each step also teaches states moved up to this share of the way to another fact's, as another wording would."""
+    """Each step also teaches states moved up to this share of the way to another fact's, as another wording would;
+    with the site behind the last layer alone."""

@@ -1,4 +1,4 @@
-"""The documentation is code: every command of the README and the Makefile, and every YAML in configs/, is run or parsed."""
+"""The documentation is code: the commands of README and Makefile, and every YAML in configs/, are run or parsed."""
 
 import json
 import re

@@ -210,13 +210,15 @@ def test_property_03_prefill_and_cached_steps_equal_one_forward(taught_at, side)
 
 
 def test_property_03_no_token_depends_on_a_later_one(taught_at):
-    text = taught_texts(taught_at)[0]
-    half = len(text) - 3
-    other = [*text[:half], 5, 6, 7]
-    tokens = torch.tensor([text, other])
+    text = longer_texts(taught_at)[0]
+    half = len(text) // 2
+    tokens = torch.tensor([text, text[:half] + text[:1] + text[half:-1]])
     logits, experts = run_whole(taught_at.model, tokens, torch.ones_like(tokens))
+    _, queries = taught_at.model.observe(tokens, torch.ones_like(tokens))
     assert torch.equal(experts[0, :half], experts[1, :half])
+    assert_close(queries[0, :half], queries[1, :half])
     assert_close(logits[0, :half], logits[1, :half])
+    assert (queries[0, half:] - queries[1, half:]).abs().amax(-1).min() > 1e-2
 
 
 def test_property_03_padding_and_batching_change_nothing(taught_at):
@@ -411,8 +413,9 @@ def test_property_08_facts_taught_later_leave_earlier_rows_as_they_are(taught, t
         assert torch.equal(getattr(model.bank, name)[num_experts:], getattr(second.model.bank, name))
     assert generate_answers(model, taught.joiner, [fact.prompt for fact in first.facts]) == answers
     assert recall(model, taught) == 1.0
-    spoken = model.trace(torch.tensor([taught_texts(taught)[-1]]))[0]
-    assert spoken[-1].fact_id == taught.facts[7].id
+    prompts, taught_answers = encode_facts(taught.facts, taught.joiner, None)
+    for prompt, answer, fact in zip(prompts, taught_answers, taught.facts, strict=True):
+        assert model.trace(torch.tensor([prompt + answer]))[0][-1].fact_id == fact.id
 
 
 def test_property_08_a_learned_fact_rests_while_others_are_written(taught, write_settings, tmp_path, monkeypatch):

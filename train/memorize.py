@@ -9,6 +9,8 @@ run goes on behind the last one, and the result is bit-identical.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import lightning
@@ -73,6 +75,10 @@ class MemorizeModule(lightning.LightningModule):
             }
         )
 
+    def _hooks_off(self):
+        """The tail runs the backbone with the memory's hooks on it; they must not add what an earlier bank holds."""
+        return self.frozen[0].memory_disabled() if self.tail else nullcontext()
+
     def _rows(self, chunk: int) -> Tensor:
         first, last = chunk * self.chunk_facts, (chunk + 1) * self.chunk_facts
         return ((self.allocation.fact >= first) & (self.allocation.fact < last)).nonzero().flatten()
@@ -86,12 +92,13 @@ class MemorizeModule(lightning.LightningModule):
         down = init_down(hidden, rank, generator)[:, None].repeat(1, num_sites, 1, 1)
         up = torch.zeros(len(rows), num_sites, model.config.d_model, rank, device=device)
         fact, target = work.fact[rows].to(device), work.target[rows].to(device)
+        settings = self.settings
         if self.tail:
             logits_of = cached_logits(hidden, self.tail[0], self.settings, generator)
         else:
-            logits_of = whole_model_logits(model, work, fact)
-        with torch.enable_grad():
-            written = write(logits_of, target, fact, down, up, self.settings, self.advance)
+            logits_of, settings = whole_model_logits(model, work, fact), replace(settings, blending=0.0)
+        with torch.enable_grad(), self._hooks_off():
+            written = write(logits_of, target, fact, down, up, settings, self.advance)
         return {name: getattr(written, name).cpu().contiguous() for name in TABLES}
 
 
@@ -106,8 +113,7 @@ def whole_model_logits(model: MoMEForCausalLM, work: Allocation, fact: Tensor) -
         position = work.answer_start.to(rows.device)[fact[rows]] - 1 + nth
         experts = torch.full(tokens.shape, CLOSED, device=rows.device)
         experts[text_of_row, position] = torch.arange(len(rows), device=rows.device)
-        if blended:
-            down = down + 0.0
+        assert not blended, "states before the last layer are not blended"
         logits = model.forward_with_experts(experts, down, up, tokens.to(rows.device), mask.to(rows.device))
         return logits[text_of_row, position].float()
 

@@ -50,7 +50,7 @@ def prepare(settings: BackboneSettings, **memory: int | str) -> Prepared:
     tokenizer = load_tokenizer(settings.backbone, settings.revision, settings.trust_remote_code)
     num_layers = len(find_layers(backbone))
     sites = sorted(set(settings.sites or [num_layers - 1]))
-    features = sorted(set(settings.feature_layers or [min((num_layers - 1) // 4, sites[0]), sites[0]]))
+    features = sorted(set(settings.feature_layers or [0, min((num_layers - 1) // 4, sites[0]), sites[0]]))
     if not 0 <= min(features) <= max(features) <= sites[0] <= sites[-1] < num_layers:
         raise SettingsError(
             f"sites {sites}, feature_layers {features}: the backbone has {num_layers} layers, numbered from 0, and the "

@@ -183,6 +183,8 @@ class RouteModule(lightning.LightningModule):
         self.router, self.settings = router, settings
 
     def training_step(self, batch: RouteBatch, _index: int) -> Tensor:
+        for part in batch.parts:
+            part.features = functional.dropout(part.features, self.settings.feature_dropout)
         loss, hits = route_loss(self.router, batch)
         self.log_dict({"loss": loss, "hits": hits}, prog_bar=True)
         return loss
@@ -253,19 +255,22 @@ def calibrate(
 ) -> dict[str, float]:
     """Set the null key's similarity so that at most a given share of unstored questions passes the gate.
 
-    Half of the held-out groups are stored by their first wording and asked in their others; the other half is asked
-    only. Both halves ask the same kinds of question, so these are hard negatives.
+    Half of the held-out groups are stored by one wording, drawn at random, and asked in up to three others; the other
+    half is asked only. Both halves ask the same kinds of question, so these are hard negatives.
 
     Returns:
         The threshold, the share of unstored questions that pass it, and of stored ones that pass and find their key.
     """
-    groups = random.Random(seed).sample(groups, min(len(groups), 2000))
-    stored, unstored = groups[::2], groups[1::2]
-    keys = end_queries(router, backbone, config, [joiner.encode_prompt(g.prompts[0]) for g in stored])
-    asked = [(number, prompt) for number, g in enumerate(stored) for prompt in g.prompts[1:4]]
+    rng = random.Random(seed)
+    drawn = [rng.sample(g.prompts, len(g.prompts)) for g in rng.sample(groups, min(len(groups), 2000))]
+    stored, unstored = drawn[::2], drawn[1::2]
+    keys = end_queries(router, backbone, config, [joiner.encode_prompt(wordings[0]) for wordings in stored])
+    asked = [(number, prompt) for number, wordings in enumerate(stored) for prompt in wordings[1:4]]
     right = torch.tensor([number for number, _ in asked], device=keys.device)
     found = end_queries(router, backbone, config, [joiner.encode_prompt(prompt) for _, prompt in asked]) @ keys.T
-    others = end_queries(router, backbone, config, [joiner.encode_prompt(g.prompts[-1]) for g in unstored]) @ keys.T
+    others = (
+        end_queries(router, backbone, config, [joiner.encode_prompt(wordings[0]) for wordings in unstored]) @ keys.T
+    )
     threshold = float(torch.quantile(others.amax(1), 1 - max_false_fire))
     router.null_similarity.fill_(threshold)
     best = found.max(1)

@@ -62,7 +62,7 @@ class PretrainSettings:
 class RouteSettings:
     """How a router is trained."""
 
-    steps: int = 2000
+    steps: int = 800
     """Gradient steps."""
     num_variants: int = 2
     """Key texts, and query texts, drawn for each group of paraphrases."""
@@ -72,6 +72,8 @@ class RouteSettings:
     """Share of a step's facts that have a key; questions about the others must choose the null key."""
     distracted_share: float = 0.5
     """Share of questions that stand behind earlier text."""
+    feature_dropout: float = 0.5
+    """Share of the features that is dropped in training, so that unseen wordings and names are still recognised."""
     learning_rate: float = 1e-3
     """Peak learning rate of AdamW."""
     max_tokens: int = 128
@@ -97,7 +99,7 @@ class BackboneSettings:
     end: str = "eos"
     """What is taught after an answer: eos (end of text), none (the text goes on), or a literal text."""
     feature_layers: list[int] | None = None
-    """Decoder layers that the router reads, numbered from 0; by default an early one and the first site."""
+    """Decoder layers that the router reads, numbered from 0; by default the first, an early one and the first site."""
     sites: list[int] | None = None
     """Decoder layers whose outputs receive the memory's residual; by default the last one alone."""
     paraphrases: list[str] = field(default_factory=lambda: ["world"])
