@@ -492,9 +492,11 @@ def test_property_09_memorize_resumes_exactly(taught_at, write_settings, tmp_pat
     whole = run(tmp_path / "whole")
     with killed_at(monkeypatch, train.memorize, "write", 2):
         run(tmp_path / "killed")
-    assert chunk_path(tmp_path / "killed", 0).exists()
-    assert not chunk_path(tmp_path / "killed", 1).exists()
+    first, second = (chunk_path(tmp_path / "killed", nth) for nth in (0, 1))
+    assert not second.exists()
+    written_at = first.stat().st_mtime_ns
     assert same_tensors(run(tmp_path / "killed"), whole)
+    assert first.stat().st_mtime_ns == written_at, "a finished chunk is not written again"
 
 
 @pytest.mark.slow

@@ -183,6 +183,8 @@ class RouteModule(lightning.LightningModule):
         self.router, self.settings = router, settings
 
     def training_step(self, batch: RouteBatch, _index: int) -> Tensor:
+        # Drawn for this step alone, so that a resumed run drops what an uninterrupted one drops.
+        torch.manual_seed(self.global_step)
         for part in batch.parts:
             part.features = functional.dropout(part.features, self.settings.feature_dropout)
         loss, hits = route_loss(self.router, batch)

@@ -78,7 +78,7 @@ class RouteSettings:
     """Peak learning rate of AdamW."""
     max_tokens: int = 128
     """Longest text of a step, in tokens."""
-    max_false_fire: float = 0.01
+    max_false_fire: float = 0.02
     """Share of unstored questions of the taught kind that may pass the calibrated gate."""
     checkpoint_every: int = 250
     """Steps between the checkpoints that an interrupted run resumes from."""
