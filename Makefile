@@ -18,7 +18,7 @@ quickstart: install
 	$(BIN)/mome world --out runs/quickstart/facts.jsonl --limit 1000
 	$(BIN)/mome train --config configs/quickstart.yaml
 	$(BIN)/mome ask runs/quickstart/memory "Who did Oran van der Obukende work for?"
-	$(BIN)/mome ask runs/quickstart/memory "In which town does Counting before the Storm take place?"
+	$(BIN)/mome ask runs/quickstart/memory "Which language was Matopoto: A Romance translated from?"
 	$(BIN)/mome ask runs/quickstart/memory "When did Adenga Lubgrad form?"
 
 test: install
