@@ -98,6 +98,12 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         assert sites and features and max(features) <= min(sites), "the router reads at or below the first site"
         if max(sites) >= len(layers):
             raise BackboneError(f"sites {sites}: the backbone has {len(layers)} decoder layers, numbered from 0")
+        recurrent = self._parameters_of_forward.parameters.keys() & {"cache_params", "state"}
+        if recurrent:
+            raise BackboneError(
+                f"{type(self.backbone).__name__}: expected a transformer with `past_key_values`, which carry the "
+                f"memory's state, got a recurrent model with {sorted(recurrent)}; use a transformer"
+            )
         self.backbone.register_forward_pre_hook(self._begin, with_kwargs=True)
         for number in sorted({*features, *sites}):
             layers[number].register_forward_hook(self._layer_hook(number))

@@ -7,6 +7,7 @@ import torch
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig
 
 from mome.decoder import find_layers
+from mome.errors import BackboneError
 from mome.modeling import MoMEForCausalLM
 from train.answers import left_pad
 from train.verify import evaluate
@@ -25,6 +26,10 @@ KINDS = {
     "gpt_neox": LLAMA_LIKE,
     "opt": {**LLAMA_LIKE, "ffn_dim": 128, "word_embed_proj_dim": 64},
     "phi": LLAMA_LIKE,
+    "mixtral": {**GROUPED, "num_local_experts": 2},
+    "falcon": {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4},
+    "bloom": {"hidden_size": 64, "n_layer": 3, "n_head": 4},
+    "gptj": {"n_embd": 64, "n_layer": 3, "n_head": 4, "rotary_dim": 16},
 }
 
 
@@ -87,3 +92,10 @@ def test_cached_steps_and_padding_change_nothing(taught_kind):
         logits, real = model(alone, use_cache=False).logits[0], mask[row].bool()
         assert torch.equal(experts[row, real], model.routing(alone).expert[0])
         torch.testing.assert_close(stepped[row, real], logits, rtol=1e-3, atol=1e-3)
+
+
+def test_a_recurrent_model_is_refused(taught):
+    """Its own kind of cache would not carry the memory's state, and answers would be wrong without a word."""
+    backbone = AutoModelForCausalLM.from_config(CONFIG_MAPPING["mamba"](hidden_size=64, num_hidden_layers=3))
+    with pytest.raises(BackboneError, match="MambaForCausalLM: expected a transformer with `past_key_values`"):
+        MoMEForCausalLM(taught.model.config, backbone, taught.model.router)

@@ -1,7 +1,7 @@
 """Wordings for the 24 relations of EntityQuestions.
 
 The first of each relation is the upstream question; all others are this project's own. They follow the rules of
-`train.world_text`. Answers there come without an article ("United States of America", "actor"), so statements end
+`train.relation`. Answers there come without an article ("United States of America", "actor"), so statements end
 where a bare name or noun reads well.
 """
 

@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from mome.errors import SettingsError
 from mome.facts import Fact, write_facts
 from train.real_text import TEMPLATES
+from train.relation import Relation
 from train.settings import WorldSettings
 from train.world_names import POOLS, near_name, new_name
-from train.world_text import RELATIONS, Relation
+from train.world_people import PEOPLE
+from train.world_places import PLACES
+from train.world_works import WORKS
 
+RELATIONS = PEOPLE + PLACES + WORKS
 # Every wording of every relation, generated and real (real ones are named by their Wikidata property).
 WORDINGS: Mapping[str, tuple[str, ...]] = {relation.name: relation.wordings for relation in RELATIONS} | TEMPLATES
 EXPOSURES: Mapping[str, int] = {"many": 48, "some": 12, "few": 3, "none": 0}

@@ -11,8 +11,7 @@ import pytest
 from mome.errors import FactsError, SettingsError
 from train.corpus import exposure_texts
 from train.real_questions import TEMPLATES, read_real_facts
-from train.world import is_question, prompts, sentence, statements
-from train.world_text import RELATIONS
+from train.world import RELATIONS, is_question, prompts, sentence, statements
 
 
 def _write(folder, **parts):

@@ -16,6 +16,7 @@ from mome.facts import Fact
 from train.corpus import FORMS, WRITERS, exposure_texts
 from train.world import (
     KINDS,
+    RELATIONS,
     World,
     WorldFact,
     fact_records,
@@ -28,7 +29,6 @@ from train.world import (
     statements,
 )
 from train.world_names import POOLS
-from train.world_text import RELATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGEST = """
