@@ -53,7 +53,7 @@ class PretrainSettings:
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     """Arithmetic of the training steps."""
     compile: bool = False
-    """Compile the model first; needs a C++ compiler, and is about twice as fast on a CPU."""
+    """Compile the model first; needs a C++ compiler."""
     resume: bool = False
     """Go on from the last training checkpoint of an interrupted run."""
 
