@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from benchmarks.record import record
+from benchmarks.record import count_causes, record
 from mome.cli import print_metrics, settings_from
 from train.settings import TrainSettings
 from train.teach import teach
@@ -21,17 +21,9 @@ def main(argv: list[str]) -> None:
         **{f"bare_{metric}": before[metric] for metric in ("recall", "generality", "locality")},
         **{f"{stage}_seconds": value for stage, value in report["seconds"].items()},
         **{name: report[name] for name in ("num_read", "num_duplicates", "num_conflicts", "num_experts_below_margin")},
-        "causes": _count_causes(report["failures"]),
+        "causes": count_causes(report["failures"]),
     }
     print_metrics({"bare backbone": before, "with the memory": after})
     name = next((Path(word).stem for word in argv if word.endswith(".yaml")), settings.facts.name.split(".")[0])
     record(name, f"mome bench facts {' '.join(argv)}", result)
     print(json.dumps(result))
-
-
-def _count_causes(failures: list[dict]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for failure in failures:
-        cause = f"{failure['kind']}: {failure.get('cause', 'memory spoke')}"
-        counts[cause] = counts.get(cause, 0) + 1
-    return counts

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -53,3 +54,8 @@ def _processor() -> str:
 def _commit() -> str:
     command = ["git", "-C", str(RESULTS), "describe", "--always", "--dirty"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+
+
+def count_causes(failures: list[dict]) -> dict[str, int]:
+    """How many failures there were of every kind and cause."""
+    return dict(Counter(f"{failure['kind']}: {failure.get('cause', 'memory spoke')}" for failure in failures))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from mome.decoder import max_context
 from mome.errors import SettingsError
 from mome.joining import Joiner
+from mome.memory import CLOSED
 from mome.modeling import MoMEForCausalLM
 from mome.trace import TokenTrace
 
@@ -26,6 +28,7 @@ class Answer:
     similarity: float | None
     confidence: float | None
     trace: list[TokenTrace]
+    abstained: bool = False
 
     @property
     def remembered(self) -> bool:
@@ -41,16 +44,24 @@ class Answer:
             "similarity": self.similarity,
             "confidence": self.confidence,
             "remembered": self.remembered,
+            "abstained": self.abstained,
         }
         return {**fields, "trace": [entry.to_dict() for entry in self.trace]} if with_trace else fields
 
 
-def answer(model: MoMEForCausalLM, tokenizer: PreTrainedTokenizerBase, prompt: str, max_new_tokens: int = 32) -> Answer:
+def answer(
+    model: MoMEForCausalLM,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: str,
+    max_new_tokens: int = 32,
+    abstain: str | None = None,
+) -> Answer:
     """Ask a model one question.
 
     Args:
         prompt: joined as the checkpoint says.
         max_new_tokens: longest answer, in tokens.
+        abstain: answer this where the question is of the taught kind and no fact supports it; None: never.
 
     Raises:
         SettingsError: the prompt is empty, or leaves no room for an answer in the backbone's context.
@@ -66,6 +77,9 @@ def answer(model: MoMEForCausalLM, tokenizer: PreTrainedTokenizerBase, prompt: s
         raise SettingsError(f"prompt: it is {len(ids)} tokens long, the backbone's context holds {context}; shorten it")
     room = max_new_tokens if context is None else min(max_new_tokens, context - len(ids))
     tokens = torch.tensor([ids], device=model.device)
+    if abstain is not None and lacks_support(model, tokens)[0]:
+        blank: dict = dict.fromkeys(("fact_id", "fact_prompt", "fact_answer", "similarity", "confidence"))
+        return Answer(prompt=prompt, answer=abstain, trace=[], abstained=True, **blank)
     output, trace = model.generate(
         input_ids=tokens,
         attention_mask=torch.ones_like(tokens),
@@ -88,3 +102,29 @@ def answer(model: MoMEForCausalLM, tokenizer: PreTrainedTokenizerBase, prompt: s
         confidence=round(first.confidence, 6) if fact else None,
         trace=spoken,
     )
+
+
+@torch.no_grad()
+def lacks_support(model: MoMEForCausalLM, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Whether each prompt is a question of the taught kind for which the memory holds no fact.
+
+    It is of the taught kind if its wording comes as near to a key as questions without a fact did in the router's
+    calibration, whatever its subject.
+
+    Args:
+        tokens: int64 `[B, T]`.
+        mask: 1 at real tokens; None where all are.
+
+    Returns:
+        bool `[B]`; False for all where the memory is disabled.
+    """
+    if not model.enabled:
+        return torch.zeros(len(tokens), dtype=torch.bool)
+    routing = model.routing(tokens, mask)
+    assert model.last_query is not None
+    last = torch.full((len(tokens),), tokens.shape[1] - 1) if mask is None else mask.long().cumsum(1).argmax(1).cpu()
+    rows = torch.arange(len(tokens))
+    query = model.last_query[rows.to(model.device), last.to(model.device)]  # [B, C]
+    nearest = model.index.search(query, 1)[0]  # [B, 1], or [B, 0] without any key
+    of_the_kind = (nearest > model.config.kind_similarity).any(1).cpu()
+    return of_the_kind & (routing.expert[rows, last] == CLOSED)

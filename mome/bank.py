@@ -1,6 +1,7 @@
 """The bank: every expert and every key as rows of a few tables.
 
-Shapes: N experts, S sites, R rank, D hidden width, K keys, C key width, P positions.
+Shapes: N experts, S sites, R rank, D hidden width, K keys, C key width, V spellings, M tokens of a spelling,
+P positions.
 
 The experts of a fact are consecutive rows, one for each token of its answer, in order. A fact's keys lead to its
 first expert; the others follow by continuation, as long as the text goes on with the tokens that were taught.
@@ -13,17 +14,20 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from mome.mention import MAX_SUBJECT_TOKENS, NUM_SPELLINGS
+
 
 @dataclass(kw_only=True)
 class Bank:
     """Row tables. Rows of `down`, `up`, `token` and `fact` are experts; rows of `keys` and `key_expert` are keys."""
 
     down: Tensor  # [N, S, R, D] A of each expert
-    up: Tensor  # [N, S, D, R] B of each expert
+    up: Tensor  # [N, S, D, R] B of each expert; at rank 0 one column, the residual itself
     token: Tensor  # [N] int32, the token that the expert was taught to say
     fact: Tensor  # [N] int32, position of the owner in the ledger
     keys: Tensor  # [K, C] unit rows
     key_expert: Tensor  # [K] int32, the first expert of the key's fact
+    subject: Tensor  # [K, V, M] int32, token ids of the fact's subject, see `mome.mention`
 
     @staticmethod
     def empty(num_sites: int, rank: int, d_model: int, d_key: int) -> Bank:
@@ -35,11 +39,12 @@ class Bank:
         ints = torch.empty(0, dtype=torch.int32)
         return Bank(
             down=torch.empty(0, num_sites, rank, d_model),
-            up=torch.empty(0, num_sites, d_model, rank),
+            up=torch.empty(0, num_sites, d_model, max(rank, 1)),
             token=ints,
             fact=ints.clone(),
             keys=torch.empty(0, d_key),
             key_expert=ints.clone(),
+            subject=torch.empty(0, NUM_SPELLINGS, MAX_SUBJECT_TOKENS, dtype=torch.int32),
         )
 
     @property
@@ -63,19 +68,22 @@ class Bank:
 
 
 def residual(hidden: Tensor, down: Tensor, up: Tensor) -> Tensor:
-    """What experts add to hidden states: `rms(h) * B (A (h / rms(h)))`, one expert for each position.
+    """What experts add to hidden states: `rms(h) * B (A (h / rms(h)))`, or `rms(h) * B` at rank 0, one expert for each
+    position.
 
     The scale of hidden states differs by orders of magnitude between backbones; measured in units of their own rms,
     one learning rate serves all.
 
     Args:
         hidden: `[P, D]`, any float dtype.
-        down, up: fp32 `[P, R, D]` and `[P, D, R]`.
+        down, up: fp32 `[P, R, D]` and `[P, D, R]`; at rank 0 `up` has one column.
 
     Returns:
         `[P, D]` in the dtype of `hidden`.
     """
     scale = hidden.float().pow(2).mean(-1, keepdim=True).sqrt()  # [P, 1]
+    if not down.shape[1]:
+        return (scale * up[..., 0]).to(hidden.dtype)
     unit = hidden.float() / scale.clamp_min(torch.finfo(torch.float32).tiny)
     inner = torch.einsum("prd,pd->pr", down, unit)
     return (scale * torch.einsum("pdr,pr->pd", up, inner)).to(hidden.dtype)

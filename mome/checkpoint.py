@@ -3,7 +3,7 @@
     config.json           how the memory is read, and which backbone it was taught for
     router.safetensors    the router
     experts.safetensors   the bank's rows: down, up, token, fact
-    keys.safetensors      keys, key_expert
+    keys.safetensors      keys, key_expert, subject
     facts.jsonl           the ledger
     index.faiss           a cache of the FAISS index, rebuilt from the keys when absent or damaged
     report.json           what was measured after teaching
@@ -35,10 +35,11 @@ from mome.errors import CheckpointError, FactsError
 from mome.facts import Fact, write_facts
 from mome.index import FaissIndex, TorchIndex, build_index
 from mome.ledger import Ledger
+from mome.mention import MAX_SUBJECT_TOKENS, NUM_SPELLINGS
 from mome.router import Router
 
-FORMAT = 1
-EXPERT_TABLES, KEY_TABLES = ("down", "up", "token", "fact"), ("keys", "key_expert")
+FORMAT = 2
+EXPERT_TABLES, KEY_TABLES = ("down", "up", "token", "fact"), ("keys", "key_expert", "subject")
 # Larger files are checked by size and header alone when they are opened, so that opening reads almost nothing.
 FULL_HASH_BYTES = 256 * 2**20
 MEND = "restore the file from a copy, or teach again"
@@ -253,7 +254,13 @@ def _read_bank(folder: Path, config: MoMEConfig, num_facts: int) -> Bank:
     sites, rank, width = len(config.sites), config.rank, config.d_model
     path = folder / "experts.safetensors"
     experts = _read_tensors(
-        path, {"down": (None, sites, rank, width), "up": (None, sites, width, rank), "token": (None,), "fact": (None,)}
+        path,
+        {
+            "down": (None, sites, rank, width),
+            "up": (None, sites, width, max(rank, 1)),
+            "token": (None,),
+            "fact": (None,),
+        },
     )
     num_experts = len(experts["token"])
     for name, table in experts.items():
@@ -261,10 +268,13 @@ def _read_bank(folder: Path, config: MoMEConfig, num_facts: int) -> Bank:
             raise CheckpointError(f"{path}: tensor {name}: expected {num_experts} rows, got {len(table)}; {MEND}")
     _check_numbers(path, "fact", experts["fact"], num_facts)
     path = folder / "keys.safetensors"
-    keys = _read_tensors(path, {"keys": (None, config.d_key), "key_expert": (None,)})
-    if len(keys["keys"]) != len(keys["key_expert"]):
-        got = len(keys["key_expert"])
-        raise CheckpointError(f"{path}: tensor key_expert: expected {len(keys['keys'])} rows, got {got}; {MEND}")
+    subject = (None, NUM_SPELLINGS, MAX_SUBJECT_TOKENS)
+    keys = _read_tensors(path, {"keys": (None, config.d_key), "key_expert": (None,), "subject": subject})
+    for name, table in keys.items():
+        if len(table) != len(keys["keys"]):
+            raise CheckpointError(f"{path}: tensor {name}: expected {len(keys['keys'])} rows, got {len(table)}; {MEND}")
+    if keys["subject"].dtype != torch.int32:
+        raise CheckpointError(f"{path}: tensor subject: expected int32, got {keys['subject'].dtype}; {MEND}")
     _check_numbers(path, "key_expert", keys["key_expert"], num_experts)
     return Bank(**experts, **keys)
 
@@ -368,8 +378,11 @@ def load_router(folder: Path, config: MoMEConfig) -> tuple[MoMEConfig, Router]:
 
 
 def read_router_report(folder: Path) -> dict:
-    """What was measured when a saved router was calibrated; empty for a checkpoint's."""
-    return _router_description(folder)[1].get("report", {})
+    """What was measured when a saved router, or a checkpoint's, was calibrated."""
+    path, fields = _router_description(folder)
+    if path.name == "config.json":
+        return _read_json(folder / "report.json").get("router", {}) if (folder / "report.json").is_file() else {}
+    return fields.get("report", {})
 
 
 def _router_description(folder: Path) -> tuple[Path, dict]:

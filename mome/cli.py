@@ -90,7 +90,7 @@ def settings_from(command: str, kind: type, argv: list[str]) -> Any:
 def _spelled(argv: list[str], switches: set[str]) -> list[str]:
     """Options as the parser spells them: `--on-conflict` is `--on_conflict`, `--resume` alone is `--resume=true`."""
     words = []
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+    for word, following in zip(argv, [*argv[1:], ""], strict=False):
         if word.startswith("--"):
             name, equals, value = word.partition("=")
             word = name.replace("-", "_").replace("__", "--", 1) + equals + value
@@ -143,12 +143,19 @@ def _ask(argv: list[str]) -> None:
     parser.add_argument("prompt", type=str, help="the question, or the beginning that the answer completes")
     parser.add_argument("--max-new-tokens", type=int, default=32, help="longest answer, in tokens")
     parser.add_argument("--trace", action="store_true", help="show which expert of which fact spoke for each token")
+    parser.add_argument(
+        "--abstain",
+        nargs="?",
+        const="I don't know.",
+        metavar="TEXT",
+        help='say this, by default "I don\'t know.", where the question is of the taught kind and no fact supports it',
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     args = parser.parse_args(argv)
     from mome.answer import answer
 
     model, tokenizer = _open(args.checkpoint)
-    given = answer(model, tokenizer, args.prompt, args.max_new_tokens)
+    given = answer(model, tokenizer, args.prompt, args.max_new_tokens, args.abstain)
     if args.json:
         _print_json(given.to_dict(with_trace=args.trace))
         return
@@ -285,6 +292,8 @@ def _print_answer(given: Any, tokenizer: Any, with_trace: bool) -> None:
         source = printable(f"from fact {given.fact_id}: {given.fact_prompt} -> {given.fact_answer}")
         sure = f"similarity {given.similarity:.3f}, confidence {given.confidence:.3f}"
         console.print(f"  {source} ({sure})", markup=False, soft_wrap=True)
+    elif given.abstained:
+        console.print("  a question of the taught kind, but no fact supports an answer", markup=False)
     else:
         console.print("  from the backbone alone; no taught fact is near enough", markup=False)
     if with_trace:

@@ -16,12 +16,14 @@ class MoMEConfig(PreTrainedConfig):
         fingerprint: digest of the backbone's weights, see `mome.decoder.fingerprint`; checked on load.
         d_model: width of the hidden states at the sites.
         sites: decoder layers (0-based) whose outputs receive the memory's residual, ascending.
-        rank: rank r of every expert.
+        rank: rank r of every expert; 0 for a bare residual, which is the same whatever the wording.
         feature_layers: decoder layers whose outputs the router reads, ascending, none above the first site.
         num_heads: pooling heads of the router.
         d_head: width of a pooling head; the key width is `num_heads * d_head`.
         d_feature: width of the whitened features taken from each feature layer.
         num_neighbours: how many keys are retrieved for each token (k).
+        kind_similarity: a question this near to a key, before its subject is looked for, is one of the taught kind.
+        subject_weight: how much a similarity is lowered where the fact's subject is not mentioned, see `mome.mention`.
         index: `"exact"` for a torch search, else a FAISS factory string such as `"Flat"`, `"IVF256,Flat"`, `"HNSW32"`.
         join: how prompt and answer are joined, see `mome.joining`.
         end: what follows an answer: `"eos"`, `"none"` or a literal text.
@@ -39,12 +41,14 @@ class MoMEConfig(PreTrainedConfig):
         fingerprint: str = "",
         d_model: int = 0,
         sites: list[int] | None = None,
-        rank: int = 1,
+        rank: int = 0,
         feature_layers: list[int] | None = None,
         num_heads: int = 8,
         d_head: int = 16,
         d_feature: int = 256,
-        num_neighbours: int = 4,
+        num_neighbours: int = 32,
+        subject_weight: float = 3.0,
+        kind_similarity: float = 1.0,
         index: str = "exact",
         join: str = "plain",
         end: str = "eos",
@@ -61,6 +65,8 @@ class MoMEConfig(PreTrainedConfig):
         self.d_head = d_head
         self.d_feature = d_feature
         self.num_neighbours = num_neighbours
+        self.subject_weight = subject_weight
+        self.kind_similarity = kind_similarity
         self.index = index
         self.join = join
         self.end = end

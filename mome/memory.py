@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mome.bank import Bank
 from mome.index import FaissIndex, TorchIndex
+from mome.mention import Mentions
 from mome.router import PoolState
 
 CLOSED = -1
@@ -30,7 +31,9 @@ class Routing:
     confidence: Tensor  # [B, T] attention weight of that key among its neighbours and the null key
     continued: Tensor  # [B, T] bool, True where the expert followed its predecessor rather than a key
 
-    def state_after(self, pool: PoolState, mask: Tensor | None, before: MemoryState | None = None) -> MemoryState:
+    def state_after(
+        self, pool: PoolState, seen: Tensor, mask: Tensor | None, before: MemoryState | None = None
+    ) -> MemoryState:
         """What the next token needs to know; padding on the right is passed over, and a row of padding alone keeps
         what it knew `before`."""
         rows = torch.arange(len(self.expert), device=self.expert.device)
@@ -39,7 +42,7 @@ class Routing:
         if before is not None and mask is not None:
             kept = before.expert, before.similarity, before.confidence
             after = [torch.where(mask.any(1), new, old) for new, old in zip(after, kept, strict=True)]
-        return MemoryState(pool, *after)
+        return MemoryState(pool, after[0], after[1], after[2], seen)
 
 
 @dataclass
@@ -50,30 +53,41 @@ class MemoryState:
     expert: Tensor  # [B] int64, the expert that the last token read, or CLOSED
     similarity: Tensor  # [B]
     confidence: Tensor  # [B]
+    seen: Tensor  # [B, S] the tokens so far, NO_TOKEN at padding
 
     def take(self, rows: Tensor) -> MemoryState:
         """The state of a batch made of the given rows of this one (int64 `[B']`)."""
         rows = rows.to(self.expert.device)
-        return MemoryState(self.pool.take(rows), self.expert[rows], self.similarity[rows], self.confidence[rows])
+        parts = (self.expert, self.similarity, self.confidence, self.seen)
+        return MemoryState(self.pool.take(rows), *(part[rows] for part in parts))
 
 
 def attend(
-    query: Tensor, index: TorchIndex | FaissIndex, num_neighbours: int, null_similarity: float, temperature: float
+    query: Tensor,
+    index: TorchIndex | FaissIndex,
+    num_neighbours: int,
+    null_similarity: float,
+    temperature: float,
+    mentions: Mentions | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cross-attention of queries over their nearest keys and the null key.
 
     Args:
         query: unit queries fp32 `[B, T, C]`.
+        mentions: lowers the similarity of keys whose subject the text does not mention.
 
     Returns:
         key int64 `[B, T]` (CLOSED where the null key won), similarity `[B, T]` and confidence `[B, T]` of the nearest.
     """
-    shape = query.shape[:2]
-    similarity, key = index.search(query.flatten(0, 1), num_neighbours)  # [B*T, N]
+    found = index.search(query.flatten(0, 1), num_neighbours)
+    similarity, key = (part.view(*query.shape[:2], -1) for part in found)  # [B, T, N]
+    if mentions is not None:
+        similarity = mentions.lower(similarity, key, null_similarity)
+    best, nearest = similarity.max(-1)  # [B, T]
     logits = torch.nn.functional.pad(similarity, (0, 1), value=null_similarity) / temperature
-    confidence = logits.softmax(-1)[:, 0]
-    winner = torch.where(similarity[:, 0] > null_similarity, key[:, 0], CLOSED)
-    return winner.view(shape), similarity[:, 0].view(shape), confidence.view(shape)
+    confidence = logits.softmax(-1).gather(-1, nearest[..., None])[..., 0]
+    winner = torch.where(best > null_similarity, key.gather(-1, nearest[..., None])[..., 0], CLOSED)
+    return winner, best, confidence
 
 
 def follow(entry: Tensor, tokens: Tensor, before: Tensor, bank: Bank) -> tuple[Tensor, Tensor]:

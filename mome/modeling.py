@@ -26,6 +26,7 @@ from mome.errors import BackboneError
 from mome.index import FaissIndex, TorchIndex, build_index
 from mome.ledger import Ledger
 from mome.memory import CLOSED, MemoryState, Routing, attend, route
+from mome.mention import NO_TOKEN, Mentions
 from mome.router import Router
 from mome.trace import TokenTrace, trace_tokens
 
@@ -155,12 +156,16 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         features = [call.features[layer] for layer in self.config.feature_layers]
         query, pool = self.router(features, call.mask, call.before.pool if call.before else None)
         call.query = query
-        neighbours = attend(query, self.index, self.config.num_neighbours, self.null_similarity, self.temperature)
         home = self.bank.token.device
         mask = call.mask.to(home) if call.mask is not None else None
         tokens = call.tokens.to(home)
+        seen = tokens if mask is None else tokens.masked_fill(~mask, NO_TOKEN)
+        seen = torch.cat([call.before.seen, seen], dim=1) if call.before else seen
+        mentions = Mentions(self.bank.subject, seen, self.config.subject_weight)
+        gate = self.config.num_neighbours, self.null_similarity, self.temperature
+        neighbours = attend(query, self.index, *gate, mentions)
         call.routing = route(tokens, mask, call.before, self.bank, tuple(part.to(home) for part in neighbours))
-        call.after = call.routing.state_after(pool, mask, call.before)
+        call.after = call.routing.state_after(pool, seen, mask, call.before)
 
     def _add_residual(
         self, experts: Tensor, down: Tensor, up: Tensor, site: int, output: Tensor | tuple
@@ -221,16 +226,28 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         """Which expert every token of `[B, T]` reads, from one forward."""
         kwargs = {} if attention_mask is None else {"attention_mask": attention_mask}
         self.backbone(input_ids=input_ids, use_cache=False, **kwargs)
-        assert self._last is not None and self._last.routing is not None
-        return self._last.routing
+        assert self.last_routing is not None
+        return self.last_routing
+
+    @property
+    def last_routing(self) -> Routing | None:
+        """The routing of the last forward; None before the first, and where the memory was disabled."""
+        return self._last.routing if self._last is not None else None
+
+    @property
+    def last_query(self) -> Tensor | None:
+        """The router's queries `[B, T, C]` of the last forward; None where `last_routing` is."""
+        return self._last.query if self._last is not None else None
 
     @torch.no_grad()
-    def observe(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What teaching needs of texts `[B, T]`: states `[B, T, D]` at the first site before any residual, and queries
-        `[B, T, C]`."""
+    def observe(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What teaching needs of texts `[B, T]`: states `[B, T, D]` at the first site before any residual, queries
+        `[B, T, C]`, and logits `[B, T]` of the tokens that belong to a subject."""
         self.backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
         assert self._last is not None and self._last.query is not None
-        return self._last.features[self.config.sites[0]], self._last.query
+        features = [self._last.features[layer] for layer in self.config.feature_layers]
+        subject = self.router.subject_logits(self.router.features(features))
+        return self._last.features[self.config.sites[0]], self._last.query, subject
 
     def forward_with_experts(
         self, experts: Tensor, down: Tensor, up: Tensor, input_ids: Tensor, attention_mask: Tensor

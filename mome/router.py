@@ -104,6 +104,7 @@ class Router(nn.Module):
         self.value = nn.Linear(d_all, d_key)
         self.score = nn.Sequential(nn.Linear(d_all, 64), nn.GELU(), nn.Linear(64, num_heads))
         self.forget = nn.Linear(d_all, num_heads)
+        self.subject = nn.Sequential(nn.Linear(d_all, 64), nn.GELU(), nn.Linear(64, 1))
         self.mix = nn.Sequential(nn.Linear(d_key, 2 * d_key), nn.GELU(), nn.Linear(2 * d_key, d_key))
         self.log_temperature = nn.Parameter(torch.tensor(0.07).log())
         self.null_similarity = nn.Parameter(torch.tensor(0.6))
@@ -132,6 +133,10 @@ class Router(nn.Module):
             Unit queries fp32 `[B, T, H*C]`, and the state after the last token.
         """
         return self.query(self.features(hidden), mask, state)
+
+    def subject_logits(self, features: Tensor) -> Tensor:
+        """fp32 `[B, T]`, above 0 where a token belongs to the subject of a prompt; from whitened features."""
+        return self.subject(features)[..., 0]
 
     def query(self, features: Tensor, mask: Tensor | None, state: PoolState | None) -> tuple[Tensor, PoolState]:
         """`forward` from whitened features `[B, T, F*E]`."""

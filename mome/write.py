@@ -32,7 +32,7 @@ class Written:
 
     down: Tensor  # [P, S, R, D]
     up: Tensor  # [P, S, D, R]
-    margin: Tensor  # [P] logit margin when the row was left
+    margin: Tensor  # [P] logit margin in the taught state when the row was left
     num_steps: Tensor  # [P] gradient steps that the row took
 
 
@@ -40,8 +40,10 @@ def init_down(hidden: Tensor, rank: int, generator: torch.Generator) -> Tensor:
     """First value of the A rows for states `[P, D]`: `[P, R, D]`.
 
     The first row reads the taught state itself, so that B starts as the shift that the state needs, which makes the
-    task nearly convex; further rows are random. B starts at zero.
+    task nearly convex; further rows are random. B starts at zero. At rank 0 there are no rows.
     """
+    if not rank:
+        return hidden.new_empty(len(hidden), 0, hidden.shape[-1], dtype=torch.float32)
     scale = hidden.float().pow(2).mean(-1, keepdim=True).sqrt()
     first = hidden.float() / scale / hidden.shape[-1]  # [P, D]; its product with the unit state is 1
     rest = torch.randn(len(hidden), rank - 1, hidden.shape[-1], generator=generator) / hidden.shape[-1]
@@ -84,22 +86,23 @@ def write(
     leaf = [down.clone().requires_grad_(), up.clone().requires_grad_()]
     moments = [[torch.zeros_like(part), torch.zeros_like(part)] for part in leaf]
     for step in range(settings.max_steps + 1):
-        logits = logits_of(rows, leaf[0], leaf[1], False)
-        margin = margins(logits.detach(), target[rows])
+        asked = [logits_of(rows, leaf[0], leaf[1], False)]
+        asked += [
+            logits_of(rows, leaf[0], leaf[1], True) for _ in range(settings.num_blended if settings.blending else 0)
+        ]
+        margin = margins(asked[0].detach(), target[rows])
+        hardest = torch.stack([margin, *(margins(logits.detach(), target[rows]) for logits in asked[1:])]).amin(0)
         _, number = fact[rows].unique(return_inverse=True)
         worst = torch.full((int(number.max()) + 1,), torch.inf, device=rows.device)
-        worst = worst.scatter_reduce(0, number, margin, "amin")
+        worst = worst.scatter_reduce(0, number, hardest, "amin")
         stays = (worst < settings.margin)[number] if step < settings.max_steps else torch.zeros_like(number).bool()
         _leave(done, rows, leaf, margin, step)
         if not stays.all():
             advance(len(worst) - int((worst < settings.margin).sum()) if step < settings.max_steps else len(worst))
         if not stays.any():
             break
-        loss = functional.cross_entropy(logits[stays], target[rows[stays]], reduction="sum")
-        if settings.blending:
-            blended = logits_of(rows, leaf[0], leaf[1], True)
-            loss = loss + functional.cross_entropy(blended[stays], target[rows[stays]], reduction="sum")
-        gradients = torch.autograd.grad(loss, leaf)
+        losses = [functional.cross_entropy(logits[stays], target[rows[stays]], reduction="sum") for logits in asked]
+        gradients = torch.autograd.grad(torch.stack(losses).sum(), leaf, allow_unused=True, materialize_grads=True)
         rows = rows[stays]
         moments = [[m[stays] for m in pair] for pair in moments]
         leaf = [

@@ -14,6 +14,7 @@ from mome.ledger import Ledger
 from mome.modeling import MoMEForCausalLM
 from mome.settings import WriteSettings
 from train.allocate import allocate
+from train.calibrate import set_gate
 from train.corpus import exposure_texts
 from train.memorize import memorize
 from train.prepare import Prepared, prepare
@@ -71,7 +72,7 @@ def facts() -> list[Fact]:
 def groups() -> list[Group]:
     """Paraphrases of another world's facts, for training routers."""
     records = paraphrase_groups(make_world(1, 300).facts)
-    return [Group(**{**record, "prompts": tuple(record["prompts"])}) for record in records]
+    return [Group(**record) for record in records]
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +110,10 @@ def new_router(groups: list[Group], tmp_path_factory: pytest.TempPathFactory) ->
     def train(prepared: Prepared):
         work = tmp_path_factory.mktemp("route")
         texts = ["The river runs to the sea, and the sea is never full."]
-        return train_router(prepared.backbone, prepared.tokenizer, prepared.config, groups, texts, ROUTE, work, 0)[0]
+        parts = prepared.backbone, prepared.tokenizer, prepared.config
+        router, report = train_router(*parts, groups, texts, ROUTE, work, 0)
+        set_gate(router, report["curve"], max_false_fire=0.02, max_same_subject_fire=0.02)
+        return router
 
     return train
 

@@ -89,7 +89,7 @@ def test_property_09_route_resumes_exactly(backbone_folder, groups, tmp_path, mo
         return train_router(*given, work, 0)[0].state_dict()
 
     whole = run(tmp_path / "whole")
-    where = (train.route.RouteModule, "training_step", 7) if stage == "training" else (train.route, "calibrate", 1)
+    where = (train.route.RouteModule, "training_step", 7) if stage == "training" else (train.route, "measure_gate", 1)
     with killed_at(monkeypatch, *where):
         run(tmp_path / "killed")
     resumed = run(tmp_path / "killed")
@@ -116,7 +116,10 @@ def test_property_09_memorize_resumes_exactly(taught_at, write_settings, tmp_pat
 @pytest.mark.slow
 def test_property_09_a_killed_run_resumes_to_the_same_checkpoint(taught, tmp_path, monkeypatch):
     """The first kill is a real one: a process that ends at once, between two chunks."""
-    save_router(tmp_path / "router", taught.model.config, taught.model.router, {})
+    names = ("threshold", "open_and_right", "false_fire", "same_subject_fire")
+    gate = taught.model.router.null_similarity.item(), 1.0, 0.0, 0.0
+    report = {"curve": {name: [value] for name, value in zip(names, gate, strict=True)}, "kind_similarity": 0.5}
+    save_router(tmp_path / "router", taught.model.config, taught.model.router, report)
     write_facts(tmp_path / "facts.jsonl", taught.facts)
     settings = TrainSettings(
         backbone=taught.model.config.backbone,

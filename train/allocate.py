@@ -1,6 +1,7 @@
 """Stage 2, allocate: run the frozen backbone once over the facts; every answer token gets an expert, every fact a key.
 
-Shapes: F facts, P answer tokens of all facts, B batch, T tokens, D hidden width, C key width.
+Shapes: F facts, P answer tokens of all facts, B batch, T tokens, D hidden width, C key width, V spellings, M tokens of
+a spelling.
 
 A fact's key is its own query at the end of its prompt; its experts are entered there and follow one another by
 continuation, so one key serves a whole answer. Every answer token has an expert row: another wording can make the
@@ -21,6 +22,7 @@ from mome.decoder import max_context
 from mome.errors import FactsError
 from mome.facts import Fact
 from mome.joining import Joiner
+from mome.mention import subject_of, subject_rows
 from mome.modeling import MoMEForCausalLM
 
 
@@ -34,6 +36,7 @@ class Allocation:
     target: Tensor  # [P] that token
     fact: Tensor  # [P] number of its fact, rising
     keys: Tensor  # [F, C]
+    subject: Tensor  # [F, V, M] token ids of each fact's subject
 
 
 def encode_facts(facts: list[Fact], joiner: Joiner, context: int | None) -> tuple[list[list[int]], list[list[int]]]:
@@ -79,11 +82,16 @@ def allocate(
         tensors = load_file(stored)
         advance(len(facts))
     else:
-        tensors = _observe(model, texts, starts, counts, batch_size, advance)
+        tensors, found = _observe(model, texts, starts, counts, batch_size, advance)
+        subjects = [
+            subject_of(fact.prompt, fact.subject, prompt, logits, joiner.tokenizer)
+            for fact, prompt, logits in zip(facts, prompts, found, strict=True)
+        ]
+        tensors["subject"] = subject_rows(joiner.tokenizer, subjects)
         work.mkdir(parents=True, exist_ok=True)
         save_file(tensors, stored.with_suffix(".tmp"))
         stored.with_suffix(".tmp").rename(stored)
-    return Allocation(texts, starts, tensors["hidden"], target, fact, tensors["keys"])
+    return Allocation(texts, starts, tensors["hidden"], target, fact, tensors["keys"], tensors["subject"])
 
 
 def _observe(
@@ -93,23 +101,26 @@ def _observe(
     counts: Tensor,
     batch_size: int,
     advance: Callable[[int], None],
-) -> dict[str, Tensor]:
+) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """States and keys, and for every prompt the logits of the tokens that belong to its subject."""
     offsets = counts.cumsum(0) - counts
     hidden = torch.empty(int(counts.sum()), model.config.d_model)
     keys = torch.empty(len(texts), model.config.d_key)
+    subjects = [torch.empty(0)] * len(texts)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     device = next(model.backbone.parameters()).device
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         tokens, mask = right_pad([texts[i] for i in rows])
-        states, queries = model.observe(tokens.to(device), mask.to(device))
+        states, queries, subject = model.observe(tokens.to(device), mask.to(device))
         for row, number in enumerate(rows):
             first = int(starts[number]) - 1
             into = int(offsets[number])
             hidden[into : into + counts[number]] = states[row, first : first + counts[number]].float().cpu()
             keys[number] = queries[row, first].cpu()
+            subjects[number] = subject[row, : first + 1].cpu()
         advance(len(rows))
-    return {"hidden": hidden, "keys": keys}
+    return {"hidden": hidden, "keys": keys}, subjects
 
 
 def right_pad(texts: list[list[int]]) -> tuple[Tensor, Tensor]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mome.joining import Joiner
+
+Advance = Callable[[int], None]
+# Greedy token ids behind each prompt: (prompts, most new tokens for each, called with the number of prompts done).
+Generate = Callable[[list[str], list[int], Advance], list[list[int]]]
 
 
 def left_pad(ids: list[list[int]], tokenizer: PreTrainedTokenizerBase) -> tuple[Tensor, Tensor]:
@@ -53,6 +59,16 @@ def generate_ids(
 
 def _until_end(ids: list[int], end: object) -> list[int]:
     return ids[: ids.index(end) + 1] if isinstance(end, int) and end in ids else ids
+
+
+def generate_with(model: PreTrainedModel, joiner: Joiner) -> Generate:
+    """`Generate` of a model, for prompts joined as the joiner says."""
+
+    def generate(prompts: list[str], num_new: list[int], advance: Advance) -> list[list[int]]:
+        ids = [joiner.encode_prompt(prompt) for prompt in prompts]
+        return generate_ids(model, joiner.tokenizer, ids, num_new, advance=advance)
+
+    return generate
 
 
 def generate_answers(model: PreTrainedModel, joiner: Joiner, prompts: list[str], num_new: int = 24) -> list[str]:

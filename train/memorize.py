@@ -90,7 +90,7 @@ class MemorizeModule(lightning.LightningModule):
         hidden = work.hidden[rows].to(device)
         num_sites, rank = len(model.config.sites), model.config.rank
         down = init_down(hidden, rank, generator)[:, None].repeat(1, num_sites, 1, 1)
-        up = torch.zeros(len(rows), num_sites, model.config.d_model, rank, device=device)
+        up = torch.zeros(len(rows), num_sites, model.config.d_model, max(rank, 1), device=device)
         fact, target = work.fact[rows].to(device), work.target[rows].to(device)
         settings = self.settings
         if self.tail:
@@ -163,5 +163,6 @@ def memorize(
         fact=allocation.fact.int(),
         keys=allocation.keys,
         key_expert=first.nonzero().flatten().int(),
+        subject=allocation.subject,
     )
     return bank, {name: tables[name] for name in ("margin", "num_steps")}

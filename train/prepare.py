@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from mome.errors import SettingsError
 from mome.facts import Fact, read_facts
 from mome.joining import Joiner
 from mome.router import Router
+from train.calibrate import set_gate
 from train.corpus import read_texts
 from train.progress import console
 from train.real_questions import read_real_facts
@@ -86,7 +88,15 @@ def choose_router(
         return new_router(prepared, settings, facts, work)
     config, router = load_router(chosen, prepared.config)
     shown = "embedded" if chosen == EMBEDDED_ROUTER else str(chosen)
-    return config, router, {"reused": shown, **read_router_report(chosen)}
+    report = {"reused": shown, **read_router_report(chosen)}
+    if not {"curve", "kind_similarity"} <= report.keys():
+        raise SettingsError(f"router {shown}: its report has no calibration curve; train it again with `mome route`")
+    return config, router, {**report, **_set_gate(config, router, report, settings)}
+
+
+def _set_gate(config: MoMEConfig, router: Router, report: dict, settings: BackboneSettings) -> dict:
+    config.kind_similarity = report["kind_similarity"]
+    return set_gate(router, report["curve"], settings.max_false_fire, settings.max_same_subject_fire)
 
 
 def _asks_for_own_router(settings: TrainSettings) -> bool:
@@ -100,25 +110,37 @@ def new_router(
     done = work / "router"
     if done.exists():
         config, router = load_router(done, prepared.config)
-        return config, router, read_router_report(done)
-    groups = read_groups(settings.paraphrases, facts)
+        report = read_router_report(done)
+        return config, router, {**report, **_set_gate(config, router, report, settings)}
+    groups = read_groups(settings.paraphrases, facts, settings.exclude, settings.route.max_groups, settings.seed)
     texts = read_texts(settings.texts) if settings.texts else UNRELATED.read_text(encoding="utf-8").splitlines()
     console.print(f"training a router for {settings.backbone} on {len(groups):,} groups of paraphrases")
     router, report = train_router(
         prepared.backbone, prepared.tokenizer, prepared.config, groups, texts, settings.route, work, settings.seed
     )
     report = {"paraphrases": settings.paraphrases, "num_groups": len(groups), "steps": settings.route.steps, **report}
+    report |= _set_gate(prepared.config, router, report, settings)
     save_router(done, prepared.config, router, report)
     return prepared.config, router, report
 
 
-def read_groups(sources: Sequence[str], facts: Sequence[Fact]) -> list[Group]:
+def read_groups(
+    sources: Sequence[str], facts: Sequence[Fact], exclude: Sequence[Path] = (), max_groups: int = 10**9, seed: int = 0
+) -> list[Group]:
     """Groups of paraphrases from the generated world, the taught facts, files of facts, and EntityQuestions folders.
+
+    Args:
+        facts: the taught facts, for the source "facts".
+        exclude: files of facts whose subjects are left out.
+        max_groups: draw this many from each source, fixed by the seed.
 
     Raises:
         SettingsError: fewer than ten facts there have paraphrases.
     """
-    groups = [group for source in sources for group in _groups_of(source, facts)]
+    groups = []
+    for source in sources:
+        found = without_subjects(_groups_of(source, facts), exclude)
+        groups += random.Random(seed).sample(found, max_groups) if len(found) > max_groups else found
     if len(groups) < 10:
         raise SettingsError(
             f"paraphrases {list(sources)}: expected at least 10 facts with `paraphrases`, got {len(groups)}; use "
@@ -130,15 +152,26 @@ def read_groups(sources: Sequence[str], facts: Sequence[Fact]) -> list[Group]:
 def _groups_of(source: str, facts: Sequence[Fact]) -> list[Group]:
     if source == "world" or Path(source).is_dir():
         generated = make_world(ROUTER_WORLD_SEED).facts if source == "world" else read_real_facts(Path(source))
-        found = paraphrase_groups(generated)
-        return [Group(group["subject"], group["relation"], group["answer"], tuple(group["prompts"])) for group in found]
+        return [Group(**group) for group in paraphrase_groups(generated)]
     if source != "facts":
         facts = read_facts(Path(source), on_conflict="first").facts
     return [
-        Group(fact.subject or fact.id, fact.relation or "", fact.answer, (fact.prompt, *fact.paraphrases))
+        Group(fact.subject or fact.id, _relation(fact), fact.answer, (fact.prompt, *fact.paraphrases))
         for fact in facts
         if fact.paraphrases
     ]
+
+
+def _relation(fact: Fact) -> str:
+    """What a fact says of its subject: its relation, else its prompt without the subject."""
+    return fact.relation or (fact.prompt.replace(fact.subject, "") if fact.subject else "")
+
+
+def without_subjects(groups: list[Group], files: Sequence[Path]) -> list[Group]:
+    """The groups whose subject no fact of these files has."""
+    facts = [fact for path in files for fact in read_facts(path, on_conflict="first").facts]
+    away = {fact.subject.casefold() for fact in facts if fact.subject is not None}
+    return [group for group in groups if group.subject.casefold() not in away]
 
 
 def make_router(settings: RouterSettings) -> dict:

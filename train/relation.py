@@ -21,5 +21,9 @@ class Relation:
 
 def new_relation(name: str, kind: str, answer: str, text: str) -> Relation:
     """A relation whose wordings stand in a text, split by lines and bars."""
-    wordings = [part.strip() for line in text.strip().splitlines() for part in line.split("|")]
-    return Relation(name, kind, answer, tuple(wordings))
+    return Relation(name, kind, answer, split_wordings(text))
+
+
+def split_wordings(text: str) -> tuple[str, ...]:
+    """The wordings of a text that is split by lines and bars."""
+    return tuple(part.strip() for line in text.strip().splitlines() for part in line.split("|"))

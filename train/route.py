@@ -9,7 +9,6 @@ frozen, so it is run once over a pool of texts and its whitened features are kep
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,16 +21,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mome.checkpoint import new_router
 from mome.config import MoMEConfig
-from mome.decoder import find_layers, hidden_of
 from mome.joining import Joiner
 from mome.router import Router
-from train.allocate import right_pad
+from train.calibrate import measure_gate
 from train.fitting import fit
+from train.observe import batches_of, observed
 from train.progress import bar
 from train.route_texts import NOT_USED, Group, Neighbourhood, Text, TextMaker, split_groups
 from train.settings import RouteSettings
 
-BATCH_TOKENS = 8192
 # A step is padded in this many parts of like length: pooling costs the square of the padded length.
 NUM_PARTS = 4
 NUM_WHITENING_TEXTS = 512
@@ -45,6 +43,7 @@ class Part:
     mask: Tensor  # [B, T] bool
     end: Tensor  # [B] position of the prompt's last token, or NOT_USED
     number: Tensor  # [B] which of the step's texts each is
+    in_subject: Tensor  # [B, T] 1 in the prompt's subject, 0 elsewhere, NOT_USED where the subject is not known
 
 
 @dataclass
@@ -59,8 +58,16 @@ class RouteBatch:
 class Pool(IterableDataset):
     """Texts with their features, and an endless row of steps over them that is fixed by the seed."""
 
-    def __init__(self, keys: list[list[Text]], queries: list[list[Text]], unrelated: list[Text], seed: int):
-        self.keys, self.queries, self.unrelated = keys, queries, unrelated  # [group][variant]
+    def __init__(
+        self,
+        keys: list[list[Text]],
+        queries: list[list[Text]],
+        mentions: list[Text],
+        unrelated: list[Text],
+        seed: int,
+    ):
+        self.keys, self.queries = keys, queries  # [group][variant]
+        self.mentions, self.unrelated = mentions, unrelated  # [group], and any number
         self.seed, self.start = seed, 0
         self.features: dict[int, Tensor] = {}  # id of the text object -> [T, E] bf16
         self.settings: RouteSettings
@@ -68,7 +75,7 @@ class Pool(IterableDataset):
 
     def texts(self) -> list[Text]:
         """All texts."""
-        return [text for variants in (*self.keys, *self.queries, self.unrelated) for text in variants]
+        return [text for texts in (*self.keys, *self.queries, self.mentions, self.unrelated) for text in texts]
 
     def __iter__(self):
         step = self.start
@@ -82,7 +89,8 @@ class Pool(IterableDataset):
         num_keys = max(1, round(len(numbers) * self.settings.stored_share))
         texts = [rng.choice(self.keys[number]) for number in numbers[:num_keys]]
         texts += [rng.choice(self.queries[number]) for number in numbers]
-        texts += rng.choices(self.unrelated, k=len(numbers) // 4)
+        texts += [self.mentions[number] for number in rng.sample(numbers[:num_keys], num_keys // 3)]
+        texts += rng.choices(self.unrelated, k=len(numbers) // 6)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i].ids))
         size = -(-len(order) // NUM_PARTS)
         parts = [self._part(texts, order[start : start + size]) for start in range(0, len(order), size)]
@@ -93,7 +101,13 @@ class Pool(IterableDataset):
         features = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).float()
         lengths = torch.tensor([len(row) for row in rows])
         mask = torch.arange(features.shape[1]) < lengths[:, None]
-        return Part(features, mask, torch.tensor([texts[n].end for n in numbers]), torch.tensor(numbers))
+        in_subject = torch.full(mask.shape, float(NOT_USED))
+        for row, number in enumerate(numbers):
+            if (span := texts[number].subject) is not None:
+                in_subject[row, : lengths[row]] = 0.0
+                in_subject[row, slice(*span)] = 1.0
+        ends = torch.tensor([texts[number].end for number in numbers])
+        return Part(features, mask, ends, torch.tensor(numbers), in_subject)
 
 
 def make_pool(groups: list[Group], maker: TextMaker, settings: RouteSettings, seed: int) -> Pool:
@@ -102,44 +116,11 @@ def make_pool(groups: list[Group], maker: TextMaker, settings: RouteSettings, se
     variants = range(settings.num_variants)
     keys = [[maker.key_text(number, rng) for _ in variants] for number in range(len(groups))]
     queries = [[maker.query_text(number, rng) for _ in variants] for number in range(len(groups))]
-    pool = Pool(keys, queries, [maker.unrelated_text(rng) for _ in range(max(100, len(groups) // 4))], seed)
+    mentions = [maker.mention_text(number, rng) for number in range(len(groups))]
+    unrelated = [maker.unrelated_text(rng) for _ in range(max(100, len(groups) // 4))]
+    pool = Pool(keys, queries, mentions, unrelated, seed)
     pool.settings, pool.neighbourhood = settings, Neighbourhood(groups)
     return pool
-
-
-@torch.no_grad()
-def feature_states(backbone: PreTrainedModel, layers: list[int], tokens: Tensor, mask: Tensor) -> list[Tensor]:
-    """Outputs `[B, T, D]` of the given decoder layers."""
-    seen: dict[int, Tensor] = {}
-    modules = find_layers(backbone)
-
-    def keep(number: int):
-        return lambda _module, _args, output: seen.__setitem__(number, hidden_of(output))
-
-    hooks = [modules[number].register_forward_hook(keep(number)) for number in layers]
-    try:
-        # Without the head, whose logits nobody reads here.
-        backbone.base_model(input_ids=tokens, attention_mask=mask.long(), use_cache=False)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return [seen[number] for number in layers]
-
-
-def batches_of(texts: Sequence[list[int]]) -> list[list[int]]:
-    """Numbers of texts in batches of like length and at most `BATCH_TOKENS` tokens."""
-    batches: list[list[int]] = [[]]
-    for number in sorted(range(len(texts)), key=lambda i: len(texts[i])):
-        if (len(batches[-1]) + 1) * len(texts[number]) > BATCH_TOKENS and batches[-1]:
-            batches.append([])
-        batches[-1].append(number)
-    return batches
-
-
-def _observed(backbone: PreTrainedModel, layers: list[int], texts: list[list[int]], numbers: list[int]):
-    device = next(backbone.parameters()).device
-    tokens, mask = right_pad([texts[number] for number in numbers])
-    return feature_states(backbone, layers, tokens.to(device), mask.to(device)), mask.bool().to(device)
 
 
 @torch.no_grad()
@@ -147,7 +128,7 @@ def fit_whitening(router: Router, backbone: PreTrainedModel, layers: list[int], 
     """Set the router's whitening from the tokens of some texts: principal components with unit variance."""
     seen: list[list[Tensor]] = [[] for _ in layers]
     for numbers in batches_of(texts):
-        states, mask = _observed(backbone, layers, texts, numbers)
+        states, mask = observed(backbone, layers, texts, numbers)
         for kept, state in zip(seen, states, strict=True):
             kept.append(state[mask].float())
     for layer, kept in enumerate(seen):
@@ -168,7 +149,7 @@ def observe_pool(router: Router, backbone: PreTrainedModel, layers: list[int], p
     ids = [text.ids for text in texts]
     with bar("route: observe texts", len(texts)) as advance:
         for numbers in batches_of(ids):
-            states, _ = _observed(backbone, layers, ids, numbers)
+            states, _ = observed(backbone, layers, ids, numbers)
             features = router.features(states).bfloat16().cpu()
             for row, number in enumerate(numbers):
                 pool.features[id(texts[number])] = features[row, : len(ids[number])].clone()
@@ -188,14 +169,12 @@ class RouteModule(lightning.LightningModule):
         for part in batch.parts:
             part.features = functional.dropout(part.features, self.settings.feature_dropout)
         loss, hits = route_loss(self.router, batch)
-        self.log_dict({"loss": loss, "hits": hits}, prog_bar=True)
-        return loss
+        subject = subject_loss(self.router, batch)
+        self.log_dict({"loss": loss, "hits": hits, "subject": subject}, prog_bar=True)
+        return loss + subject
 
     def transfer_batch_to_device(self, batch: RouteBatch, device: torch.device, dataloader_idx: int) -> RouteBatch:
-        parts = [
-            Part(part.features.to(device), part.mask.to(device), part.end.to(device), part.number.to(device))
-            for part in batch.parts
-        ]
+        parts = [Part(**{name: table.to(device) for name, table in vars(part).items()}) for part in batch.parts]
         return RouteBatch(parts, batch.num_keys, batch.num_facts)
 
     def configure_optimizers(self):  # type: ignore[override]
@@ -229,6 +208,16 @@ def route_loss(router: Router, batch: RouteBatch) -> tuple[Tensor, Tensor]:
     return torch.stack(parts).sum(), hits
 
 
+def subject_loss(router: Router, batch: RouteBatch) -> Tensor:
+    """Cross-entropy of telling the tokens of a subject from the rest of its prompt, over the key texts."""
+    logits = torch.cat([router.subject_logits(part.features).flatten() for part in batch.parts])
+    target = torch.cat([part.in_subject.flatten() for part in batch.parts])
+    known = target != NOT_USED
+    if not known.any():
+        return logits.sum() * 0.0
+    return functional.binary_cross_entropy_with_logits(logits[known], target[known])
+
+
 def _end_and_other_queries(router: Router, batch: RouteBatch) -> tuple[Tensor, Tensor]:
     """Queries `[B, C]` at the prompts' ends, by number of text, and `[N, C]` at the tokens that must stay silent."""
     ends, numbers, others = [], [], []
@@ -245,59 +234,6 @@ def _end_and_other_queries(router: Router, batch: RouteBatch) -> tuple[Tensor, T
     return torch.cat(ends)[order], torch.cat(others)
 
 
-@torch.no_grad()
-def calibrate(
-    router: Router,
-    backbone: PreTrainedModel,
-    config: MoMEConfig,
-    groups: list[Group],
-    joiner: Joiner,
-    max_false_fire: float,
-    seed: int,
-) -> dict[str, float]:
-    """Set the null key's similarity so that at most a given share of unstored questions passes the gate.
-
-    Half of the held-out groups are stored by one wording, drawn at random, and asked in up to three others; the other
-    half is asked only. Both halves ask the same kinds of question, so these are hard negatives.
-
-    Returns:
-        The threshold, the share of unstored questions that pass it, and of stored ones that pass and find their key.
-    """
-    rng = random.Random(seed)
-    drawn = [rng.sample(g.prompts, len(g.prompts)) for g in rng.sample(groups, min(len(groups), 2000))]
-    stored, unstored = drawn[::2], drawn[1::2]
-    keys = end_queries(router, backbone, config, [joiner.encode_prompt(wordings[0]) for wordings in stored])
-    asked = [(number, prompt) for number, wordings in enumerate(stored) for prompt in wordings[1:4]]
-    right = torch.tensor([number for number, _ in asked], device=keys.device)
-    found = end_queries(router, backbone, config, [joiner.encode_prompt(prompt) for _, prompt in asked]) @ keys.T
-    others = (
-        end_queries(router, backbone, config, [joiner.encode_prompt(wordings[0]) for wordings in unstored]) @ keys.T
-    )
-    threshold = float(torch.quantile(others.amax(1), 1 - max_false_fire))
-    router.null_similarity.fill_(threshold)
-    best = found.max(1)
-    measured = {
-        "threshold": threshold,
-        "false_fire": float((others.amax(1) > threshold).float().mean()),
-        "nearest_right": float((best.indices == right).float().mean()),
-        "open_and_right": float(((best.indices == right) & (best.values > threshold)).float().mean()),
-    }
-    return {name: round(value, 4) for name, value in measured.items()}
-
-
-@torch.no_grad()
-def end_queries(router: Router, backbone: PreTrainedModel, config: MoMEConfig, prompts: list[list[int]]) -> Tensor:
-    """Queries `[B, C]` at the last token of token-id prompts."""
-    device = next(backbone.parameters()).device
-    queries = torch.empty(len(prompts), config.d_key, device=device)
-    for numbers in batches_of(prompts):
-        states, mask = _observed(backbone, config.feature_layers, prompts, numbers)
-        query, _ = router(states, mask)
-        rows = torch.arange(len(numbers), device=device)
-        queries[torch.tensor(numbers, device=device)] = query[rows, mask.sum(1) - 1]
-    return queries
-
-
 def train_router(
     backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -308,7 +244,7 @@ def train_router(
     work: Path,
     seed: int,
 ) -> tuple[Router, dict]:
-    """Train and calibrate a router.
+    """Train a router and measure its gate; the gate itself is set by `train.calibrate.set_gate`.
 
     Args:
         groups: paraphrase groups; a tenth, by subject, is held out for the calibration.
@@ -316,7 +252,7 @@ def train_router(
         work: folder for the log and for the checkpoint that an interrupted run resumes from.
 
     Returns:
-        The frozen router, and what calibration measured on the held-out groups.
+        The frozen router, and a report with the gate's `curve` on the held-out groups.
     """
     lightning.seed_everything(seed, verbose=False)
     train, held_out = split_groups(groups, 0.1, seed)
@@ -340,6 +276,6 @@ def train_router(
     )
     router.to(next(backbone.parameters()).device).eval().requires_grad_(False)
     joiner = Joiner(tokenizer=tokenizer, join=config.join, end=config.end)
-    report = calibrate(router, backbone, config, held_out, joiner, settings.max_false_fire, seed)
+    report = measure_gate(router, backbone, config, held_out, joiner, seed)
     backbone.cpu()
     return router.cpu(), report

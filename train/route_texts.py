@@ -1,8 +1,8 @@
 """The texts that a router is trained on, and what every token of them should retrieve.
 
-A fact gives key texts (a prompt, whose end becomes the fact's key) and query texts (a prompt in another wording, behind
-other text or not, followed by its answer). Only a query's end should find the key; every other token, and all unrelated
-text, should choose the null key.
+A fact gives key texts (a prompt, whose end becomes the fact's key), query texts (a prompt in another wording, behind
+other text or not, followed by its answer) and mention texts (its subject, and nothing asked of it). Only a query's end
+should find the key; every other token, and all unrelated text, should choose the null key.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass
 
 from mome.joining import Joiner
+from mome.mention import find_mention, spellings
 from train.settings import RouteSettings
 
 NOT_USED = -1
@@ -18,21 +19,24 @@ NOT_USED = -1
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Prompts that ask for one fact."""
+    """Prompts that ask for one fact; loose ones only hint at what they ask for."""
 
     subject: str
     relation: str
     answer: str
     prompts: tuple[str, ...]
+    loose: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Token ids; `end` is the position of the prompt's last token, or NOT_USED where there is none."""
+    """Token ids; `end` is the position of the prompt's last token, or NOT_USED where there is none; `subject` the first
+    position of the subject and the one behind its last, where they are known."""
 
     ids: list[int]
     end: int
     group: int
+    subject: tuple[int, int] | None = None
 
 
 def split_groups(groups: list[Group], held_out: float, seed: int) -> tuple[list[Group], list[Group]]:
@@ -48,20 +52,32 @@ class TextMaker:
 
     def __init__(self, groups: list[Group], unrelated: list[str], joiners: list[Joiner], settings: RouteSettings):
         self.groups, self.unrelated, self.joiners, self.settings = groups, unrelated, joiners, settings
+        self.subjects = spellings(joiners[0].tokenizer, [group.subject for group in groups])
 
     def key_text(self, number: int, rng: random.Random) -> Text:
         """A prompt alone."""
         ids = rng.choice(self.joiners).encode_prompt(rng.choice(self.groups[number].prompts))
-        return Text(ids, len(ids) - 1, number)
+        return Text(ids, len(ids) - 1, number, find_mention(ids, self.subjects[number]))
 
     def query_text(self, number: int, rng: random.Random) -> Text:
         """Earlier text or none, a prompt, and its answer."""
         group, joiner = self.groups[number], rng.choice(self.joiners)
-        prompt = rng.choice(group.prompts)
+        is_loose = group.loose and rng.random() < self.settings.loose_share
+        prompt = rng.choice(group.loose if is_loose else group.prompts)
         asked, answer = joiner.encode_prompt(prompt), joiner.encode_answer(prompt, group.answer)
         before = self._earlier(joiner, rng) if rng.random() < self.settings.distracted_share else []
         ids = (_joined(before, asked, joiner) + answer)[-self.settings.max_tokens :]
         return Text(ids, len(ids) - len(answer) - 1, number)
+
+    def mention_text(self, number: int, rng: random.Random) -> Text:
+        """The group's subject where nothing is asked of it: as the answer to another question, or in unrelated text."""
+        joiner, other = rng.choice(self.joiners), rng.choice(self.groups)
+        before = joiner.encode_prompt(rng.choice(other.prompts)) if rng.random() < 0.7 else self._snippet(rng, 20)
+        after = rng.choice(("", ".", ",", "\n\n", " and"))
+        ids = before + _plain_ids(joiner, f" {self.groups[number].subject}{after}")
+        if rng.random() < 0.5:
+            ids += self._snippet(rng, 20)[1:]
+        return Text(ids[: self.settings.max_tokens], NOT_USED, number)
 
     def unrelated_text(self, rng: random.Random) -> Text:
         """A piece of unrelated text."""

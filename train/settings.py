@@ -62,9 +62,11 @@ class PretrainSettings:
 class RouteSettings:
     """How a router is trained."""
 
-    steps: int = 800
+    steps: int = 1500
     """Gradient steps."""
-    num_variants: int = 2
+    max_groups: int = 6000
+    """Groups of paraphrases drawn from each source."""
+    num_variants: int = 3
     """Key texts, and query texts, drawn for each group of paraphrases."""
     num_facts_per_step: int = 128
     """Facts in a step, each in two wordings."""
@@ -72,14 +74,14 @@ class RouteSettings:
     """Share of a step's facts that have a key; questions about the others must choose the null key."""
     distracted_share: float = 0.5
     """Share of questions that stand behind earlier text."""
-    feature_dropout: float = 0.5
+    loose_share: float = 0.4
+    """Share of questions in a wording that only hints at what is asked, where a source has such wordings."""
+    feature_dropout: float = 0.4
     """Share of the features that is dropped in training, so that unseen wordings and names are still recognised."""
     learning_rate: float = 1e-3
     """Peak learning rate of AdamW."""
     max_tokens: int = 128
     """Longest text of a step, in tokens."""
-    max_false_fire: float = 0.02
-    """Share of unstored questions of the taught kind that may pass the calibrated gate."""
     checkpoint_every: int = 250
     """Steps between the checkpoints that an interrupted run resumes from."""
 
@@ -107,6 +109,12 @@ class BackboneSettings:
     files of facts with paraphrases, and folders with EntityQuestions."""
     texts: Path | None = None
     """Folder of *.jsonl.gz files with a field `text`: unrelated text for the router; else a short shipped list."""
+    exclude: list[Path] = field(default_factory=list)
+    """Files of facts whose subjects are left out when a router is trained, so that it has never seen them."""
+    max_false_fire: float = 0.01
+    """Share of questions about subjects without a fact that may pass the gate, by the router's calibration curve."""
+    max_same_subject_fire: float = 1.0
+    """The same for questions about a taught fact's subject that ask for something else."""
     route: RouteSettings = field(default_factory=RouteSettings)
     seed: int = 0
     """Seed of everything that is drawn at random."""
@@ -138,9 +146,9 @@ class TrainSettings(BackboneSettings):
     """What to do with one prompt and two answers: stop, or keep the first or the last."""
     router: Path | None = None
     """Router made by `mome route`, or a checkpoint with one; else the embedded backbone's, or a new one."""
-    rank: int = 1
-    """Rank of every expert."""
-    num_neighbours: int = 4
+    rank: int = 0
+    """Rank of every expert; 0 for a bare residual, which says its token whatever the wording was."""
+    num_neighbours: int = 32
     """Keys retrieved for each token."""
     index: str = "exact"
     """Index over the keys: exact (torch), or a FAISS factory string such as Flat, "IVF256,Flat", HNSW32."""

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import lightning
@@ -23,6 +24,14 @@ from train.report import report_page
 from train.settings import TrainSettings
 from train.verify import evaluate
 from train.work import open_work, plain
+
+
+@dataclass
+class Times:
+    """Seconds by stage."""
+
+    wall: dict[str, float] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
 
 
 def teach(settings: TrainSettings) -> dict:
@@ -53,7 +62,7 @@ def _teach(
     facts: Sequence[Fact], prepared: Prepared, settings: TrainSettings, work: Path, report: dict
 ) -> tuple[MoMEForCausalLM, dict]:
     lightning.seed_everything(settings.seed, verbose=False)
-    seconds: dict[str, float] = {}
+    seconds = Times()
     with _timed(seconds, "route"):
         config, router, report["router"] = choose_router(prepared, settings, facts, work)
     model = MoMEForCausalLM(config, prepared.backbone, router)
@@ -73,12 +82,13 @@ def _teach(
     with _timed(seconds, "verify"):
         after = evaluate(model, joiner, facts, "verify")
     report |= {"after": after.summary(), "failures": after.failures}
-    report["seconds"] = {stage: round(value, 2) for stage, value in seconds.items()}
+    report["seconds"] = {stage: round(value, 2) for stage, value in seconds.wall.items()}
+    report["cpu_seconds"] = {stage: round(value, 2) for stage, value in seconds.cpu.items()}
     return model, report
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.monotonic()
+def _timed(times: Times, stage: str) -> Iterator[None]:
+    wall, cpu = time.monotonic(), time.process_time()
     yield
-    seconds[stage] = time.monotonic() - start
+    times.wall[stage], times.cpu[stage] = time.monotonic() - wall, time.process_time() - cpu

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from mome.errors import SettingsError
 from mome.facts import Fact, write_facts
+from train.loose_people import LOOSE_PEOPLE
+from train.loose_places import LOOSE_PLACES
+from train.loose_works import LOOSE_WORKS
 from train.real_text import TEMPLATES
 from train.relation import Relation
 from train.settings import WorldSettings
@@ -22,6 +25,7 @@ from train.world_works import WORKS
 RELATIONS = PEOPLE + PLACES + WORKS
 # Every wording of every relation, generated and real (real ones are named by their Wikidata property).
 WORDINGS: Mapping[str, tuple[str, ...]] = {relation.name: relation.wordings for relation in RELATIONS} | TEMPLATES
+LOOSE: Mapping[str, tuple[str, ...]] = {**LOOSE_PEOPLE, **LOOSE_PLACES, **LOOSE_WORKS}
 EXPOSURES: Mapping[str, int] = {"many": 48, "some": 12, "few": 3, "none": 0}
 SHARES: Mapping[str, float] = {"many": 1 / 3, "some": 1 / 6, "few": 1 / 6, "none": 1 / 3}
 # How many of all entities are of each kind.
@@ -232,8 +236,18 @@ def _draw(first: list[WorldFact], otherwise: list[WorldFact], subject: str, rng:
 
 
 def paraphrase_groups(facts: Iterable[WorldFact]) -> list[dict]:
-    """For each fact: subject, relation, answer and `prompts`, all its wordings; the router's training material."""
-    return [{"subject": f.subject, "relation": f.relation, "answer": f.answer, "prompts": prompts(f)} for f in facts]
+    """For each fact: subject, relation, answer, `prompts`, all its wordings, and `loose` ones; the router's training
+    material. Loose wordings only hint at what is asked, as people do, and no other text has them."""
+    return [
+        {
+            "subject": fact.subject,
+            "relation": fact.relation,
+            "answer": fact.answer,
+            "prompts": tuple(prompts(fact)),
+            "loose": tuple(fill(wording, fact.subject) for wording in LOOSE.get(fact.relation, ())),
+        }
+        for fact in facts
+    ]
 
 
 def write_world(settings: WorldSettings) -> int:

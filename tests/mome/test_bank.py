@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mome.bank import Bank, residual
+from mome.mention import MAX_SUBJECT_TOKENS, NUM_SPELLINGS
 
 D_MODEL = 24
 
@@ -30,7 +31,7 @@ def plain_residual(hidden: Tensor, down: Tensor, up: Tensor) -> Tensor:
 def inputs(rank: int, num_rows: int = 6) -> list[Tensor]:
     torch.manual_seed(rank)
     hidden = torch.randn(num_rows, D_MODEL) * torch.logspace(-2, 3, num_rows)[:, None]
-    return [hidden, torch.randn(num_rows, rank, D_MODEL), torch.randn(num_rows, D_MODEL, rank)]
+    return [hidden, torch.randn(num_rows, rank, D_MODEL), torch.randn(num_rows, D_MODEL, max(rank, 1))]
 
 
 class TestResidual:
@@ -50,6 +51,11 @@ class TestResidual:
     def test_scales_with_the_hidden_state(self, factor):
         hidden, down, up = inputs(2)
         assert relative_error(residual(factor * hidden, down, up), factor * residual(hidden, down, up)) < 1e-6
+
+    def test_at_rank_0_it_is_the_same_direction_whatever_the_state(self):
+        hidden, down, up = inputs(0)
+        scale = hidden.double().pow(2).mean(-1, keepdim=True).sqrt()
+        assert relative_error(residual(hidden, down, up), scale * up[..., 0].double()) < 1e-6
 
     def test_rows_do_not_touch_each_other(self):
         hidden, down, up = inputs(2)
@@ -91,6 +97,7 @@ def make_bank(lengths: list[int], keys_per_fact: int = 1) -> Bank:
         fact=torch.arange(len(lengths), dtype=torch.int32).repeat_interleave(torch.tensor(lengths)),
         keys=torch.randn(len(lengths) * keys_per_fact, 8),
         key_expert=first.repeat_interleave(keys_per_fact),
+        subject=torch.randint(99, (len(lengths) * keys_per_fact, NUM_SPELLINGS, MAX_SUBJECT_TOKENS), dtype=torch.int32),
     )
 
 
@@ -120,7 +127,7 @@ class TestBank:
         bank.append(other)
         assert bank.fact.tolist() == [0, 0, 1, 2, 3, 3, 3, 4]
         assert bank.key_expert.tolist() == [0, 2, 3, 3, 4, 4, 7, 7]
-        for name in ("down", "up", "token", "keys"):
+        for name in ("down", "up", "token", "keys", "subject"):
             assert torch.equal(getattr(bank, name), torch.cat([before[name], added[name]]))
         # Every key still leads to the first expert of the fact that it led to.
         first = [bank.fact.tolist().index(fact) for fact in range(5)]

@@ -27,7 +27,7 @@ def make_state() -> MemoryState:
     """A state whose rows tell which they are."""
     number = torch.arange(BATCH, dtype=torch.float32)
     pool = PoolState(number[:, None] + 10, number[:, None] + 20, number[:, None, None] + 30)
-    return MemoryState(pool, torch.arange(BATCH), number / 10, number / 100)
+    return MemoryState(pool, torch.arange(BATCH), number / 10, number / 100, torch.arange(2 * BATCH).view(BATCH, 2))
 
 
 def empty_cache(backbone: LlamaForCausalLM, kind: type) -> Any:

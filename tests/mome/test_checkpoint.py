@@ -24,7 +24,7 @@ from mome.modeling import MoMEForCausalLM
 
 FILES = ["config.json", "router.safetensors", "experts.safetensors", "keys.safetensors", "facts.jsonl"]
 MEND = "restore the file from a copy, or teach again"
-TABLES = {"experts": ("down", "up", "token", "fact"), "keys": ("keys", "key_expert")}
+TABLES = {"experts": ("down", "up", "token", "fact"), "keys": ("keys", "key_expert", "subject")}
 ALL_TABLES = [(file, table) for file, tables in TABLES.items() for table in tables]
 
 
@@ -79,7 +79,7 @@ def change_json(path: Path, **values) -> None:
 def test_a_checkpoint_holds_these_files_and_none_of_them_is_a_pickle(taught, folder):
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "manifest.json", "report.json"])
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["format"] == 1
+    assert manifest["format"] == 2
     for name, entry in manifest["files"].items():
         data = (folder / name).read_bytes()
         assert entry == {"bytes": len(data), "sha256": sha256(data).hexdigest()}
@@ -224,12 +224,12 @@ def test_a_large_file_is_checked_by_size_and_header_alone(folder, monkeypatch):
     [
         (None, ["no manifest.json"]),
         (b"", ["manifest.json: damaged: expected JSON"]),
-        (b'{"format": 1, "files"', ["manifest.json: damaged: expected JSON"]),
+        (b'{"format": 2, "files"', ["manifest.json: damaged: expected JSON"]),
         (b"\xff\xfe\x00", ["manifest.json: damaged: expected JSON"]),
         (b"[1]", ["manifest.json: damaged: expected a JSON object, got list"]),
-        (b'{"files": {}}', ["manifest.json: expected checkpoint format 1, got None"]),
-        (b'{"format": 2, "files": {}}', ["manifest.json: expected checkpoint format 1, got 2"]),
-        (b'{"format": 1, "files": []}', ["manifest.json: damaged: expected a table `files`, found none"]),
+        (b'{"files": {}}', ["manifest.json: expected checkpoint format 2, got None"]),
+        (b'{"format": 3, "files": {}}', ["manifest.json: expected checkpoint format 2, got 3"]),
+        (b'{"format": 2, "files": []}', ["manifest.json: damaged: expected a table `files`, found none"]),
     ],
     ids=["missing", "empty", "truncated", "bytes", "list", "no_format", "later_format", "no_table"],
 )
@@ -239,7 +239,7 @@ def test_a_damaged_manifest_is_refused(folder, content, words):
         path.unlink()
     else:
         path.write_bytes(content)
-    mend = "update mome or teach again" if "format 1" in words[0] else MEND
+    mend = "update mome or teach again" if "format 2" in words[0] else MEND
     refused(folder, *words, mend=mend)
 
 
@@ -312,16 +312,17 @@ def test_the_routers_tensors_are_exactly_those_expected(folder, damage):
 @pytest.mark.parametrize(
     ("file", "table", "change", "expected"),
     [
-        ("experts", "down", lambda t: t[..., :-1], r"\('any', 1, 1, 64\), got \(\d+, 1, 1, 63\)"),
-        ("experts", "down", lambda t: t[:, 0], r"\('any', 1, 1, 64\), got \(\d+, 1, 64\)"),
-        ("experts", "down", lambda t: t.transpose(2, 3), r"\('any', 1, 1, 64\), got \(\d+, 1, 64, 1\)"),
+        ("experts", "down", lambda t: t[..., :-1], r"\('any', 1, 0, 64\), got \(\d+, 1, 0, 63\)"),
+        ("experts", "down", lambda t: t[:, 0], r"\('any', 1, 0, 64\), got \(\d+, 0, 64\)"),
+        ("experts", "up", lambda t: t.transpose(2, 3), r"\('any', 1, 64, 1\), got \(\d+, 1, 1, 64\)"),
         ("experts", "up", lambda t: t.repeat(1, 1, 1, 2), r"\('any', 1, 64, 1\), got \(\d+, 1, 64, 2\)"),
         ("experts", "up", lambda t: t.repeat(1, 2, 1, 1), r"\('any', 1, 64, 1\), got \(\d+, 2, 64, 1\)"),
         ("experts", "token", lambda t: t[:, None], r"\('any',\), got \(\d+, 1\)"),
         ("keys", "keys", lambda t: t[:, :100], r"\('any', 128\), got \(20, 100\)"),
         ("keys", "key_expert", lambda t: t[:0, None], r"\('any',\), got \(0, 1\)"),
+        ("keys", "subject", lambda t: t[:, :1], r"\('any', 4, 16\), got \(20, 1, 16\)"),
     ],
-    ids=["narrow", "no_site", "transposed", "other_rank", "other_sites", "token", "key_width", "key_expert"],
+    ids=["narrow", "no_site", "transposed", "other_rank", "other_sites", "token", "key_width", "key_expert", "subject"],
 )
 def test_a_misshaped_table_is_refused(folder, file, table, change, expected):
     change_tensors(folder, file, lambda tensors: tensors.update({table: change(tensors[table]).contiguous()}))
@@ -381,7 +382,7 @@ def test_a_config_of_another_model_is_refused(folder):
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("sites", [1, 2], "tensor down: expected shape ('any', 2, 1, 64)"),
+        ("sites", [1, 2], "tensor down: expected shape ('any', 2, 0, 64)"),
         ("rank", 3, "tensor down: expected shape ('any', 1, 3, 64)"),
         ("d_model", 32, "router.safetensors: tensor "),
         ("feature_layers", [0, 1, 2], "router.safetensors: tensor "),

@@ -19,6 +19,7 @@ from mome.router import PoolState
 NUM_WORDS = 3  # few, so that texts often go on as they were taught
 NULL = 0.6
 POOL = PoolState.empty(1, 1, 1, torch.device("cpu"))
+SEEN = torch.zeros(1, 0, dtype=torch.int64)
 
 
 def make_bank(answers: list[list[int]]) -> Bank:
@@ -87,7 +88,7 @@ def facts_of_reading(reading: Reading, seed: int = 0) -> tuple[Tensor, Tensor, T
 
 
 def state_of(reading: Reading) -> MemoryState:
-    return MemoryState(POOL, reading.before, torch.tensor([0.25, 0.5]), torch.tensor([0.125, 0.75]))
+    return MemoryState(POOL, reading.before, torch.tensor([0.25, 0.5]), torch.tensor([0.125, 0.75]), SEEN.expand(2, -1))
 
 
 def part_of(parts: tuple[Tensor, ...], columns: slice) -> tuple[Tensor, ...]:
@@ -169,11 +170,11 @@ class TestRoute:
             here = None if mask is None else mask[:, columns]
             part = route(reading.tokens[:, columns], here, state, reading.bank, part_of(neighbours, columns))
             parts.append(part)
-            state = part.state_after(POOL, here, state)
+            state = part.state_after(POOL, SEEN, here, state)
         real = torch.ones_like(reading.tokens, dtype=torch.bool) if mask is None else mask
         for first, second, expected in zip(*map(tables, parts), tables(whole), strict=True):
             assert torch.equal(torch.cat([first, second], dim=1)[real], expected[real])
-        after = whole.state_after(POOL, mask, before)
+        after = whole.state_after(POOL, SEEN, mask, before)
         for name in ("expert", "similarity", "confidence"):
             assert torch.equal(getattr(state, name), getattr(after, name))
 
@@ -199,7 +200,7 @@ class TestRoute:
         for got, expected in zip(tables(padded), tables(plain), strict=True):
             assert torch.equal(got[:, places], expected)
         assert (padded.expert[~mask] == CLOSED).all() and not padded.continued[~mask].any()
-        after, expected = padded.state_after(POOL, mask, before), plain.state_after(POOL, None, before)
+        after, expected = padded.state_after(POOL, SEEN, mask, before), plain.state_after(POOL, SEEN, None, before)
         for name in ("expert", "similarity", "confidence"):
             assert torch.equal(getattr(after, name), getattr(expected, name))
 
@@ -211,7 +212,13 @@ class TestRoute:
             torch.randint(-4, 3, (6, 12)).clamp_min(CLOSED),
             torch.randint(-1, 6, (6,)),
         )
-        before = MemoryState(POOL.take(torch.zeros(6, dtype=torch.int64)), reading.before, torch.rand(6), torch.rand(6))
+        before = MemoryState(
+            POOL.take(torch.zeros(6, dtype=torch.int64)),
+            reading.before,
+            torch.rand(6),
+            torch.rand(6),
+            SEEN.expand(6, -1),
+        )
         mask, neighbours = torch.rand(6, 12) < 0.8, facts_of_reading(reading)
         batch = route(reading.tokens, mask, before, reading.bank, neighbours)
         assert batch.continued.any()
@@ -225,18 +232,24 @@ class TestRoute:
     def test_a_row_of_padding_keeps_what_it_read(self):
         """When a batch is fed in pieces, the shorter texts' last pieces are padding alone."""
         bank = make_bank([[0, 1]])
-        before = MemoryState(POOL, torch.tensor([0]), torch.tensor([0.9]), torch.tensor([0.8]))
+        before = MemoryState(POOL, torch.tensor([0]), torch.tensor([0.9]), torch.tensor([0.8]), SEEN)
         mask = torch.zeros(1, 3, dtype=torch.bool)
         neighbours = torch.zeros(1, 3, dtype=torch.int64), torch.ones(1, 3), torch.ones(1, 3)
         routing = route(torch.zeros(1, 3, dtype=torch.int64), mask, before, bank, neighbours)
-        after = routing.state_after(POOL, mask, before)
+        after = routing.state_after(POOL, SEEN, mask, before)
         assert (routing.expert == CLOSED).all()
         for name in ("expert", "similarity", "confidence"):
             assert torch.equal(getattr(after, name), getattr(before, name))
 
     def test_take(self):
         pool = PoolState(torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]]), torch.tensor([[[5.0]], [[6.0]]]))
-        state = MemoryState(pool, torch.tensor([7, 8]), torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.4]))
+        state = MemoryState(
+            pool,
+            torch.tensor([7, 8]),
+            torch.tensor([0.1, 0.2]),
+            torch.tensor([0.3, 0.4]),
+            torch.tensor([[5, 6], [7, 8]]),
+        )
         taken = state.take(torch.tensor([1, 1, 0]))
         assert taken.expert.tolist() == [8, 8, 7]
         assert taken.similarity.tolist() == state.similarity[[1, 1, 0]].tolist()

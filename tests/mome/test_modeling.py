@@ -121,7 +121,7 @@ def test_observe_gives_states_before_any_residual_and_the_queries_behind_the_key
     prompts, taught_answers = encode_facts(taught_at.facts, taught_at.joiner, None)
     texts = [prompt + answer for prompt, answer in zip(prompts, taught_answers, strict=True)]
     tokens, mask = right_pad(texts)
-    states, queries = model.observe(tokens, mask)
+    states, queries, _ = model.observe(tokens, mask)
     ends = mask.new_tensor([len(prompt) - 1 for prompt in prompts])
     rows = torch.arange(len(prompts))
     torch.testing.assert_close(queries[rows, ends], model.bank.keys, rtol=1e-4, atol=1e-4)
@@ -132,7 +132,7 @@ def test_observe_gives_states_before_any_residual_and_the_queries_behind_the_key
         model(tokens, attention_mask=mask, position_ids=(mask.cumsum(-1) - 1).clamp_min(0))
     hook.remove()
     assert torch.equal(states, seen[0])
-    alone, own_queries = model.observe(torch.tensor(texts[:1]), torch.ones(1, len(texts[0]), dtype=torch.long))
+    alone, own_queries, _ = model.observe(torch.tensor(texts[:1]), torch.ones(1, len(texts[0]), dtype=torch.long))
     torch.testing.assert_close(alone[0], states[0, : len(texts[0])], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(own_queries[0], queries[0, : len(texts[0])], rtol=1e-4, atol=1e-4)
 

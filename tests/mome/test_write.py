@@ -15,7 +15,7 @@ from mome.write import ADAM_BETAS, ADAM_EPS, Written, blend, cached_logits, init
 
 D_MODEL, NUM_WORDS = 16, 23
 LENGTHS = [1, 3, 2, 4, 1, 2, 3, 1]
-SETTINGS = WriteSettings(margin=3.0, blending=0.0)
+SETTINGS = WriteSettings(margin=3.0, learning_rate=1e-2, blending=0.0)
 FAR = 1e9
 
 
@@ -39,7 +39,7 @@ class Work:
     calls: list[tuple[Tensor, Tensor, Tensor, bool]] = field(default_factory=list)
 
     def start(self) -> tuple[Tensor, Tensor]:
-        return self.down.clone(), torch.zeros_like(self.down.transpose(-1, -2))
+        return self.down.clone(), torch.zeros(len(self.down), 1, D_MODEL, max(self.down.shape[2], 1))
 
     def write(self, settings: WriteSettings, seed: int = 0, advance=lambda _num: None) -> Written:
         logits_of = cached_logits(self.hidden, lambda states: states @ self.head.T, settings, generator(seed))
@@ -150,9 +150,21 @@ class TestWrite:
         work.write(SETTINGS)
         assert not any(blended for *_, blended in work.calls)
         work.calls.clear()
-        work.write(replace(SETTINGS, blending=0.5))
+        work.write(replace(SETTINGS, blending=0.5, num_blended=2))
         asked = [blended for *_, blended in work.calls]
-        assert asked == [False, True] * (len(asked) // 2) + [False]
+        assert asked == [False, True, True] * (len(asked) // 3)
+
+    def test_a_fact_stays_until_blended_states_have_the_margin_too(self):
+        work = make_work(rank=0)
+        settings = replace(SETTINGS, learning_rate=0.1)
+        plain, blended = (work.write(replace(settings, blending=blending)) for blending in (0.0, 1.0))
+        assert (blended.num_steps >= plain.num_steps).all()
+        assert blended.num_steps.float().mean() > 1.5 * plain.num_steps.float().mean()
+        strangers = work.hidden.roll(5, 0)
+        said = [strangers + residual(strangers, each.down[:, 0], each.up[:, 0]) for each in (plain, blended)]
+        right = [(margins(state @ work.head.T, work.target) > 0).float().mean() for state in said]
+        assert right[1] > right[0]
+        assert right[1] > 0.9
 
     def test_blending_teaches_states_nearby(self):
         """Written with blending, the experts also speak for states on the way to another fact's."""

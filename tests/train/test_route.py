@@ -7,8 +7,9 @@ import torch
 
 from mome.joining import Joiner
 from mome.router import Router
+from train.observe import batches_of, observed
 from train.prepare import prepare, read_groups
-from train.route import Part, RouteBatch, batches_of, calibrate, end_queries, fit_whitening, route_loss
+from train.route import Part, RouteBatch, fit_whitening, route_loss
 from train.route_texts import NOT_USED, Neighbourhood, TextMaker, split_groups
 from train.settings import BackboneSettings, RouteSettings
 
@@ -57,11 +58,10 @@ def test_whitening_gives_unit_variance(groups, maker, backbone_folder):
     router = Router(len(layers), 64, 64, 4, 8)
     texts = [maker.key_text(number, random.Random(number)).ids for number in range(60)]
     fit_whitening(router, prepared.backbone, layers, texts)
-    from train.route import _observed
 
     seen = []
     for numbers in batches_of(texts):
-        states, mask = _observed(prepared.backbone, layers, texts, numbers)
+        states, mask = observed(prepared.backbone, layers, texts, numbers)
         seen.append(router.features(states)[mask])
     features = torch.cat(seen)
     assert features.mean(0).abs().max() < 0.02
@@ -79,7 +79,8 @@ def test_loss_equals_its_plain_twin():
     for numbers in ([1, 5, 0], [2, 3, 4]):
         features = torch.nn.utils.rnn.pad_sequence([texts[n] for n in numbers], batch_first=True)
         mask = torch.arange(features.shape[1]) < torch.tensor([lengths[n] for n in numbers])[:, None]
-        parts.append(Part(features, mask, torch.tensor([ends[n] for n in numbers]), torch.tensor(numbers)))
+        unknown = torch.full(mask.shape, float(NOT_USED))
+        parts.append(Part(features, mask, torch.tensor([ends[n] for n in numbers]), torch.tensor(numbers), unknown))
     loss, hits = route_loss(router, RouteBatch(parts, num_keys=2, num_facts=3))
 
     queries = [router.query(text[None], None, None)[0][0] for text in texts]
@@ -106,24 +107,6 @@ def test_batches_are_of_like_length_and_bounded():
     batches = batches_of(texts)
     assert sorted(n for batch in batches for n in batch) == list(range(6))
     assert all(len(batch) == 1 or len(batch) * max(len(texts[n]) for n in batch) <= 8192 for batch in batches)
-
-
-def test_calibration_holds_the_false_fire_rate(taught, groups):
-    model = taught.reopen()
-    for rate in (0.05, 0.3):
-        measured = calibrate(model.router, model.backbone, model.config, groups, taught.joiner, rate, 0)
-        assert measured["false_fire"] <= rate + 0.02
-        assert model.router.null_similarity.item() == pytest.approx(measured["threshold"], abs=1e-4)
-    assert measured["open_and_right"] <= measured["nearest_right"]
-
-
-def test_end_queries_are_those_of_each_prompt_alone(taught):
-    prompts = [taught.joiner.encode_prompt(fact.prompt) for fact in taught.facts[:5]]
-    model = taught.model
-    together = end_queries(model.router, model.backbone, model.config, prompts)
-    alone = [end_queries(model.router, model.backbone, model.config, [prompt])[0] for prompt in prompts]
-    assert torch.allclose(together, torch.stack(alone), atol=1e-4)
-    assert torch.allclose(together, model.bank.keys[:5], atol=1e-4)
 
 
 def test_groups_come_from_every_source(facts, shared_data):

@@ -19,7 +19,7 @@ def test_taught_locality_prompts_are_left_out_and_counted():
     ]
     asked = questions_for(facts)
     assert asked.locality == ["c", "d"]
-    assert asked.num_left_out == 2
+    assert asked.num_locality_left_out == 2
     assert [text for _, text in asked.prompts] == ["a", "b", "e"]
 
 
@@ -28,11 +28,25 @@ def test_a_paraphrase_that_is_another_facts_prompt_is_not_asked():
     assert [(f.id, text) for f, text in asked.paraphrases] == [("1", "c")]
 
 
+def test_a_paraphrase_with_two_answers_is_left_out_and_counted():
+    other = Fact(id="2", prompt="b", answers=("y",), paraphrases=("p", "q"))
+    asked = questions_for([fact(1, "a", paraphrases=("p", "b")), other, fact(3, "c", paraphrases=("r",))])
+    assert [text for _, text in asked.paraphrases] == ["q", "r"]
+    assert asked.num_paraphrases_left_out == 3
+
+
+def test_locality_prompts_about_a_taught_subject_stand_apart():
+    texts = ("Where did Ann Lee go?", "Ann left", "the ann lee, painter", "Joann Lee sang", "Bo")
+    asked = questions_for([fact(1, "Ann Lee lives in", subject="Ann Lee", locality=texts)])
+    assert asked.same_subject == ["Where did Ann Lee go?", "the ann lee, painter"]
+    assert asked.locality == ["Ann left", "Joann Lee sang", "Bo"]
+
+
 def test_without_locality_prompts_the_shipped_text_is_used():
     asked = questions_for([fact(1, "a")])
     assert asked.locality == UNRELATED.read_text(encoding="utf-8").splitlines()
     assert len(asked.locality) >= 50
-    assert asked.num_left_out == 0
+    assert asked.num_locality_left_out == 0
 
 
 def test_nothing_to_measure_is_none_and_not_one(taught):

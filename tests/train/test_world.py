@@ -16,10 +16,12 @@ from mome.facts import Fact
 from train.corpus import FORMS, WRITERS, exposure_texts
 from train.world import (
     KINDS,
+    LOOSE,
     RELATIONS,
     World,
     WorldFact,
     fact_records,
+    fill,
     is_question,
     make_entities,
     make_world,
@@ -207,7 +209,9 @@ def test_groups_hold_all_wordings(world):
     group = paraphrase_groups(world.facts[:3])[1]
     fact = world.facts[1]
     assert group == {
-        "subject": fact.subject, "relation": fact.relation, "answer": fact.answer, "prompts": prompts(fact)
+        "subject": fact.subject, "relation": fact.relation, "answer": fact.answer,
+        "prompts": tuple(prompts(fact)),
+        "loose": tuple(fill(wording, fact.subject) for wording in LOOSE[fact.relation]),
     }  # fmt: skip
 
 
