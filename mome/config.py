@@ -46,7 +46,7 @@ class MoMEConfig(PreTrainedConfig):
         num_heads: int = 8,
         d_head: int = 16,
         d_feature: int = 256,
-        num_neighbours: int = 32,
+        num_neighbours: int = 64,
         subject_weight: float = 3.0,
         kind_similarity: float = 1.0,
         index: str = "exact",

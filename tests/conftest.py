@@ -112,8 +112,8 @@ def new_router(groups: list[Group], tmp_path_factory: pytest.TempPathFactory) ->
         texts = ["The river runs to the sea, and the sea is never full."]
         parts = prepared.backbone, prepared.tokenizer, prepared.config
         router, report = train_router(*parts, groups, texts, ROUTE, work, 0)
-        set_gate(router, report["curve"], max_false_fire=0.02, max_same_subject_fire=0.02)
-        return router
+        gate = set_gate(router, report["curve"], max_false_fire=0.02, max_same_subject_fire=0.02)
+        return router, {**report, **gate}
 
     return train
 
@@ -127,12 +127,15 @@ def teach_memory(new_router: Callable, tmp_path_factory: pytest.TempPathFactory)
     ) -> Taught:
         work = tmp_path_factory.mktemp("teach")
         prepared = prepare(BackboneSettings(backbone=str(folder), sites=sites), index=index)
-        model = MoMEForCausalLM(prepared.config, prepared.backbone, router or new_router(prepared))
+        report = {}
+        if router is None:
+            router, report = new_router(prepared)
+        model = MoMEForCausalLM(prepared.config, prepared.backbone, router)
         allocation = allocate(model, prepared.joiner, list(facts), work)
         bank, _ = memorize(model, allocation, WRITE, work, seed=0, chunk_facts=12)
         model.ledger = Ledger(list(facts))
         model.set_bank(bank)
-        model.save_pretrained(work / "memory")
+        model.save_pretrained(work / "memory", report={"router": report})
         return Taught(model, prepared.joiner, list(facts), work / "memory")
 
     return run

@@ -29,6 +29,8 @@ MAX_GROUPS = 4000
 NUM_ASKED = 3
 # Share of unstored questions that must be recognised as questions of the taught kind.
 KIND_SHARE = 0.95
+# Share of all stored facts that a stricter gate may cost: a little generality buys much silence.
+MAX_LOST = 0.005
 THRESHOLDS = [round(step / 100, 2) for step in range(100)]
 
 
@@ -129,7 +131,7 @@ def set_gate(
     router: Router, curve: dict[str, list[float]], max_false_fire: float, max_same_subject_fire: float
 ) -> dict[str, float]:
     """Set the null key's similarity: of the thresholds at which both rates of false fires hold, the highest that costs
-    none of the stored facts; if the rates hold at no threshold, the highest of all.
+    next to none of the stored facts; if the rates hold at no threshold, the highest of all.
 
     Returns:
         The curve's values at that threshold.
@@ -143,7 +145,7 @@ def set_gate(
     rates = zip(curve["false_fire"], curve["same_subject_fire"], strict=True)
     holds = [other <= max_false_fire and same <= max_same_subject_fire for other, same in rates]
     kept = [share if held else -1.0 for share, held in zip(curve["open_and_right"], holds, strict=True)]
-    row = max(range(len(kept)), key=lambda place: (kept[place], place))
+    row = max(place for place, share in enumerate(kept) if share >= max(kept) - MAX_LOST)
     router.null_similarity.data.fill_(curve["threshold"][row])
     return {name: values[row] for name, values in curve.items()}
 

@@ -6,9 +6,13 @@ import base64
 import html
 import io
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MAX_FAILURES_SHOWN = 200
-METRICS = ("recall", "generality", "locality")
+METRICS = ("recall", "generality", "locality", "locality_same_subject")
 
 
 def report_page(report: dict) -> str:
@@ -57,8 +61,8 @@ def _table(head: list[str], rows: Iterable[Iterable]) -> str:
 def _image(report: dict) -> str:
     from matplotlib.figure import Figure  # slow to import, and needed here alone
 
-    figure = Figure(figsize=(9, 3), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(13, 3.2), layout="constrained")
+    left, right, gate = figure.subplots(1, 3)
     steps = report["steps"]
     learned = [sum(steps[: n + 1]) / max(1, sum(steps)) for n in range(len(steps))]
     left.plot(range(len(learned)), learned)
@@ -66,10 +70,26 @@ def _image(report: dict) -> str:
     right.hist(report["margins"], bins=40)
     right.axvline(report["settings"]["write"]["margin"], color="k", linestyle=":")
     right.set(xlabel="logit margin when left (nats)", ylabel="experts", title="Margins")
+    _draw_gate(gate, report["router"])
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="learning curve and margins" src="data:image/png;base64,{data}">'
+    return f'<img alt="learning curve, margins and gate" src="data:image/png;base64,{data}">'
+
+
+def _draw_gate(axes: Axes, router: dict) -> None:
+    """The router's calibration: what each threshold would let through, and the one that was chosen."""
+    curve = router["curve"]
+    labels = {
+        "open_and_right": "stored, found by another wording",
+        "false_fire": "unstored, other subject",
+        "same_subject_fire": "unstored, stored subject",
+    }
+    for name, label in labels.items():
+        axes.plot(curve["threshold"], curve[name], label=label)
+    axes.axvline(router["threshold"], color="k", linestyle=":")
+    axes.set(xlabel="threshold of the gate", ylabel="share that passes", title="Gate, on held-out facts", ylim=(0, 1.02))
+    axes.legend(fontsize="small")
 
 
 def _failures(failures: list[dict]) -> str:

@@ -148,7 +148,7 @@ class TrainSettings(BackboneSettings):
     """Router made by `mome route`, or a checkpoint with one; else the embedded backbone's, or a new one."""
     rank: int = 0
     """Rank of every expert; 0 for a bare residual, which says its token whatever the wording was."""
-    num_neighbours: int = 32
+    num_neighbours: int = 64
     """Keys retrieved for each token."""
     index: str = "exact"
     """Index over the keys: exact (torch), or a FAISS factory string such as Flat, "IVF256,Flat", HNSW32."""

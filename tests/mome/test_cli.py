@@ -101,6 +101,19 @@ def test_ask_says_when_no_memory_was_used(trained, capsys):
     assert (given["remembered"], given["fact_id"], given["similarity"]) == (False, None, None)
 
 
+def test_ask_abstains_when_told_to(trained, facts, tmp_path, capsys, monkeypatch):
+    ask = ["ask", str(trained), "Hm", "--max-new-tokens", "3"]
+    monkeypatch.setattr("mome.answer.lacks_support", lambda *_: [True])
+    for option, said in ((["--abstain"], "I don't know."), (["--abstain", "No idea"], "No idea")):
+        assert cli.main([*ask, "--json", *option]) == 0
+        result = last_line(capsys.readouterr().out)
+        assert (result["answer"], result["abstained"], result["fact_id"]) == (said, True, None)
+    assert cli.main([*ask, "--abstain"]) == 0
+    assert "no fact supports an answer" in capsys.readouterr().out
+    assert cli.main([*ask, "--json"]) == 0
+    assert last_line(capsys.readouterr().out)["abstained"] is False
+
+
 def test_inspect_shows_what_a_checkpoint_holds(trained, facts, capsys):
     assert cli.main(["inspect", str(trained), "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)

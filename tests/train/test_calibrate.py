@@ -43,12 +43,17 @@ def test_the_curve_falls_and_is_that_of_the_opened_gate(taught, groups):
 @pytest.mark.parametrize(
     ("other", "same", "threshold"), [(1, 1, 0.1), (0.1, 1, 0.2), (1, 0.6, 0.2), (0.0, 1, 0.3), (0.1, 0.1, 0.3)]
 )
-def test_the_gate_is_the_lowest_threshold_that_holds_both_rates(taught, other, same, threshold):
+def test_the_gate_holds_both_rates_and_keeps_the_most_stored_facts(taught, other, same, threshold):
     router = taught.reopen().router
     measured = set_gate(router, CURVE, other, same)
     assert router.null_similarity.item() == pytest.approx(threshold)
     assert measured["threshold"] == threshold
     assert measured["open_and_right"] == CURVE["open_and_right"][CURVE["threshold"].index(threshold)]
+
+
+def test_of_thresholds_that_keep_as_many_facts_the_highest_is_taken(taught):
+    curve = {**CURVE, "open_and_right": [0.9, 0.9, 0.8]}
+    assert set_gate(taught.reopen().router, curve, 1, 1)["threshold"] == 0.2
 
 
 def test_rates_are_shares(taught):
