@@ -159,11 +159,11 @@ def examine_baseline(settings: EditingSettings, corpus: Corpus, method: Method) 
 
 
 def print_table(title: str, rows: dict[str, dict]) -> None:
-    """Methods by metrics."""
-    columns = ("recall", "generality", "locality", "locality_same_subject", "cpu_seconds", "num_steps", "num_trainable")
-    table = Table("method", *columns, title=title)
-    for name, row in rows.items():
-        table.add_row(name, *(_shown(row.get(column)) for column in columns))
+    """Metrics by methods."""
+    metrics = ("recall", "generality", "locality", "locality_same_subject", "cpu_seconds", "num_steps", "num_trainable")
+    table = Table(title, *rows)
+    for metric in metrics:
+        table.add_row(metric, *(_shown(row.get(metric)) for row in rows.values()))
     console.print(table)
 
 

@@ -19,9 +19,10 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 NO_TOKEN = -1
-NUM_SPELLINGS = 4
+NUM_SPELLINGS = 5
 MAX_SUBJECT_TOKENS = 16
 CHUNK_PAIRS = 2048
+NEVER = torch.iinfo(torch.int64).max
 
 
 @dataclass
@@ -39,51 +40,73 @@ class Mentions:
             similarity: fp32 `[B, T, N]` of the last T tokens seen.
             key: int64 `[B, T, N]`.
         """
-        row, column, neighbour = (similarity > bound).nonzero(as_tuple=True)
-        if not len(row) or not self.weight:
+        place = (similarity > bound).nonzero(as_tuple=True)  # [P] each
+        if not len(place[0]) or not self.weight:
             return similarity
-        position = column + self.seen.shape[1] - similarity.shape[1]
-        lowered, home = similarity.clone(), self.subject.device
-        for start in range(0, len(row), CHUNK_PAIRS):
-            part = slice(start, start + CHUNK_PAIRS)
-            place = row[part], column[part], neighbour[part]
-            seen = self.seen[row[part].to(self.seen.device)].to(home)
-            share = missing(self.subject[key[place].to(home)], seen, position[part].to(home))
-            lowered[place] -= self.weight * share.to(lowered.device)
+        home = self.subject.device
+        row, number = place[0].to(home), key[place].to(home)
+        position = place[1].to(home) + self.seen.shape[1] - similarity.shape[1]
+        # A row meets the same keys at many of its tokens: each is looked for in it once.
+        pairs, pair_of = torch.stack([row, number], dim=1).unique(dim=0, return_inverse=True)  # [U, 2], [P]
+        held = [
+            first_held(self.subject[part[:, 1]], self.seen.to(home)[part[:, 0]]) for part in pairs.split(CHUNK_PAIRS)
+        ]
+        share = missing(self.subject[number], torch.cat(held)[pair_of], position)
+        lowered = similarity.clone()
+        lowered[place] -= self.weight * share.to(lowered.device)
         return lowered
 
 
-def missing(subject: Tensor, seen: Tensor, position: Tensor) -> Tensor:
-    """Share of a subject's tokens that a text does not hold, in the spelling that fits it best; 0 without a subject.
+def first_held(subject: Tensor, seen: Tensor) -> Tensor:
+    """Where a text first holds each token of a subject, right behind the one before it in the subject.
 
-    A token counts as held where it stands right behind the one before it in the subject: the tokens of "Eni" are also
-    those of "Enrico Fermi", but not in a row.
+    The tokens of "Eni" are also those of "Enrico Fermi", but not in a row.
 
     Args:
         subject: int `[P, V, M]`.
         seen: int `[P, S]`.
+
+    Returns:
+        int64 `[P, V, M]`, NEVER where it does not.
+    """
+    same = subject[..., None] == seen[:, None, None]  # [P, V, M, S]
+    behind = same[:, :, 1:].clone()
+    behind[..., 1:] &= same[:, :, :-1, :-1]
+    behind[..., :1] = False
+    held = torch.cat([same[:, :, :1], behind], dim=2)
+    return torch.where(held.any(-1), held.int().argmax(-1), NEVER)
+
+
+def missing(subject: Tensor, held: Tensor, position: Tensor) -> Tensor:
+    """Share of a subject's tokens that a text does not hold, in the spelling that fits it best; 0 without a subject.
+
+    Args:
+        subject: int `[P, V, M]`.
+        held: int64 `[P, V, M]`, see `first_held`.
         position: int64 `[P]`, the last token of the text that counts.
 
     Returns:
         fp32 `[P]`.
 
     >>> subject, seen = torch.tensor([[[5, 6, -1]]]), torch.tensor([[6, 5, 6]])
-    >>> missing(subject, seen, torch.tensor([1])), missing(subject, seen, torch.tensor([2]))
+    >>> held = first_held(subject, seen)
+    >>> missing(subject, held, torch.tensor([1])), missing(subject, held, torch.tensor([2]))
     (tensor([0.5000]), tensor([0.]))
     """
-    later = torch.arange(seen.shape[1], device=seen.device) > position[:, None]  # [P, S]
-    held = seen.masked_fill(later, NO_TOKEN)
-    asked = subject != NO_TOKEN  # [P, V, M]
-    same = subject[..., None] == held[:, None, None]  # [P, V, M, S]
-    same[:, :, 1:, 1:] &= same[:, :, :-1, :-1].clone()
-    same[:, :, 1:, :1] = False
-    found = same.any(-1) & asked
-    share = 1 - found.sum(-1) / asked.sum(-1).clamp_min(1)  # [P, V]
-    return torch.where(asked.any(-1), share, 0.0).amin(-1)
+    asked = subject != NO_TOKEN
+    found = asked & (held <= position[:, None, None])
+    share = 1 - found.sum(-1) / asked.sum(-1).clamp_min(1)  # [P, V], 1 where there is no such spelling
+    return torch.where(asked.flatten(1).any(1), share.amin(-1), 0.0)
 
 
-def subject_rows(tokenizer: PreTrainedTokenizerBase, subjects: Sequence[str]) -> Tensor:
-    """Token ids of subjects as they stand at the beginning of a text, inside one, and in lower case.
+def subject_rows(
+    tokenizer: PreTrainedTokenizerBase, subjects: Sequence[str], prompts: Sequence[list[int]] | None = None
+) -> Tensor:
+    """Token ids of subjects as they stand at the beginning of a text, inside one, in lower case, and in their prompts.
+
+    Args:
+        prompts: token ids of a prompt of each, where a subject may be spelled as nowhere else, merged with a quotation
+            mark, say.
 
     Returns:
         int32 `[K, V, M]`, NO_TOKEN where a spelling is shorter; of a longer subject the first M tokens.
@@ -92,7 +115,9 @@ def subject_rows(tokenizer: PreTrainedTokenizerBase, subjects: Sequence[str]) ->
     if not subjects:
         return rows
     for row, forms in enumerate(spellings(tokenizer, subjects)):
-        for spelling, tokens in enumerate(forms):
+        if prompts is not None and find_mention(prompts[row], forms) is None:
+            forms.append(_tokens_around(prompts[row], subjects[row], tokenizer))
+        for spelling, tokens in enumerate(forms if subjects[row].strip() else []):
             tokens = tokens[:MAX_SUBJECT_TOKENS]
             rows[row, spelling, : len(tokens)] = torch.tensor(tokens, dtype=torch.int32)
     return rows
@@ -104,6 +129,18 @@ def spellings(tokenizer: PreTrainedTokenizerBase, subjects: Sequence[str]) -> li
     forms.append([f" {s}" for s in forms[-1]])
     by_form = [tokenizer(form, add_special_tokens=False).input_ids for form in forms]
     return [list(of_subject) for of_subject in zip(*by_form, strict=True)]
+
+
+def _tokens_around(ids: list[int], subject: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The shortest run of token ids whose text holds a subject; all of them where none does."""
+    wanted = subject.casefold()
+    runs = (
+        ids[start:stop]
+        for length in range(1, len(ids) + 1)
+        for start in range(len(ids) - length + 1)
+        for stop in [start + length]
+    )
+    return next((run for run in runs if wanted in str(tokenizer.decode(run)).casefold()), ids)
 
 
 def find_mention(ids: list[int], forms: list[list[int]]) -> tuple[int, int] | None:

@@ -28,7 +28,7 @@ NUM_FACTS = 20
 # Random weights of this spread give logits as far apart as a trained backbone's, so that margins are soon reached.
 SPREAD = 0.2
 ROUTE = RouteSettings(steps=15, num_facts_per_step=24, max_tokens=48)
-WRITE = WriteSettings(margin=2.0)
+WRITE = WriteSettings(margin=2.0, learning_rate=0.05)
 
 
 @dataclass

@@ -87,7 +87,7 @@ def allocate(
             subject_of(fact.prompt, fact.subject, prompt, logits, joiner.tokenizer)
             for fact, prompt, logits in zip(facts, prompts, found, strict=True)
         ]
-        tensors["subject"] = subject_rows(joiner.tokenizer, subjects)
+        tensors["subject"] = subject_rows(joiner.tokenizer, subjects, prompts)
         work.mkdir(parents=True, exist_ok=True)
         save_file(tensors, stored.with_suffix(".tmp"))
         stored.with_suffix(".tmp").rename(stored)

@@ -88,7 +88,9 @@ def _draw_gate(axes: Axes, router: dict) -> None:
     for name, label in labels.items():
         axes.plot(curve["threshold"], curve[name], label=label)
     axes.axvline(router["threshold"], color="k", linestyle=":")
-    axes.set(xlabel="threshold of the gate", ylabel="share that passes", title="Gate, on held-out facts", ylim=(0, 1.02))
+    axes.set(
+        xlabel="threshold of the gate", ylabel="share that passes", title="Gate, on held-out facts", ylim=(0, 1.02)
+    )
     axes.legend(fontsize="small")
 
 
