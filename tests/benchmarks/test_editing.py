@@ -4,14 +4,17 @@ import json
 
 import pytest
 
+import benchmarks.editing
 import benchmarks.record
 from benchmarks.editing import main
 from mome.errors import SettingsError
+from train.corpus import read_texts
 
 
 @pytest.mark.slow
 def test_a_small_run_prints_and_records_one_result(shared_data, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(benchmarks.record, "RESULTS", tmp_path)
+    monkeypatch.setattr(benchmarks.editing, "read_texts", lambda folder: read_texts(folder)[::50])
     options = ["--data", "counterfact", "--facts", "12", "--router", "generated", "--turns", "[1]"]
     options += ["--baselines", "[retrieval, lora]", "--folder", str(shared_data), "--work", str(tmp_path / "work")]
     main([*options, "--lora.max-epochs", "2"])
@@ -21,7 +24,7 @@ def test_a_small_run_prints_and_records_one_result(shared_data, tmp_path, monkey
     assert result["bare_recall"] < 0.2
     assert result["unrelated_identical"] is True
     assert result["unrelated_fired"] <= 0.01
-    assert result["unrelated_tokens"] > 100_000
+    assert result["unrelated_tokens"] > 5_000
     assert 0.5 < result["auroc"] <= 1.0
     assert result["hallucination_abstaining"] <= result["hallucination"]
     for name in ("turns_1_recall", "turns_1_generality", "turns_1_locality", "generality", "locality"):
