@@ -121,7 +121,7 @@ def find_router(settings: EditingSettings, corpus: Corpus, folder: Path) -> Path
         return EMBEDDED_ROUTER
     if settings.router != "data":
         return Path(settings.router)
-    kept = settings.work / "routers" / f"{settings.data}_{settings.facts}"
+    kept = settings.work / "routers" / f"{settings.data}_{settings.facts}_{settings.seed}"
     if kept.exists():
         return kept
     sources = ["world", *corpus.sources]

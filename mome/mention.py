@@ -134,12 +134,7 @@ def spellings(tokenizer: PreTrainedTokenizerBase, subjects: Sequence[str]) -> li
 def _tokens_around(ids: list[int], subject: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The shortest run of token ids whose text holds a subject; all of them where none does."""
     wanted = subject.casefold()
-    runs = (
-        ids[start:stop]
-        for length in range(1, len(ids) + 1)
-        for start in range(len(ids) - length + 1)
-        for stop in [start + length]
-    )
+    runs = (ids[start : start + length] for length in range(1, len(ids) + 1) for start in range(len(ids) - length + 1))
     return next((run for run in runs if wanted in str(tokenizer.decode(run)).casefold()), ids)
 
 

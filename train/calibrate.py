@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from mome.config import MoMEConfig
 from mome.errors import SettingsError
 from mome.joining import Joiner
-from mome.mention import Mentions, subject_rows
+from mome.mention import NO_TOKEN, Mentions, subject_rows
 from mome.router import Router
 from train.allocate import right_pad
 from train.observe import batches_of, observed
@@ -115,7 +115,7 @@ def _nearest(query: Tensor, ids: list[list[int]], keys: Tensor, subject: Tensor,
     """Similarity and number `[B]` of the nearest key, as the memory reads them, and the similarity of the nearest one
     before their subjects are looked for."""
     tokens, mask = right_pad(ids)
-    seen = tokens.masked_fill(mask == 0, -1).to(query.device)
+    seen = tokens.masked_fill(mask == 0, NO_TOKEN).to(query.device)
     similarity, key = (query @ keys.T).topk(min(config.num_neighbours, len(keys)), dim=1)  # [B, N]
     mentions = Mentions(subject, seen, config.subject_weight)
     lowered = mentions.lower(similarity[:, None], key[:, None], 0.0)[:, 0]
