@@ -5,7 +5,9 @@ Shapes: B prompts, T tokens.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -21,6 +23,7 @@ from train.answers import generate_answers
 from train.observe import batches_of
 from train.progress import bar
 
+MAX_TEXTS = 1000
 MAX_TEXT_TOKENS = 256
 
 
@@ -28,7 +31,8 @@ MAX_TEXT_TOKENS = 256
 def unrelated_text(model: MoMEForCausalLM, joiner: Joiner, texts: list[str]) -> dict[str, float]:
     """Share of the tokens of unrelated texts at which an expert fires, and whether all other logits are the bare
     backbone's, bit for bit."""
-    ids = [joiner.tokenizer(text).input_ids[:MAX_TEXT_TOKENS] for text in texts]
+    drawn = random.Random(0).sample(texts, min(MAX_TEXTS, len(texts)))
+    ids = [joiner.tokenizer(text).input_ids[:MAX_TEXT_TOKENS] for text in drawn]
     num_tokens, num_fired, identical = 0, 0, True
     with bar("unrelated text", len(ids)) as advance:
         for numbers in batches_of(ids):
@@ -79,9 +83,13 @@ def _supported(model: MoMEForCausalLM, joiner: Joiner, prompts: list[str]) -> tu
     """For every prompt the similarity at its end, fp32 `[B]`, and whether the memory would abstain, bool `[B]`."""
     ids = [joiner.encode_prompt(prompt) for prompt in prompts]
     similarity, silent = torch.empty(len(ids)), torch.empty(len(ids), dtype=torch.bool)
+    gate = model.gate
     for numbers in batches_of(ids):
         tokens, mask = right_pad([ids[number] for number in numbers])
         silent[numbers] = lacks_support(model, tokens, mask)
-        assert model.last_routing is not None
-        similarity[numbers] = model.last_routing.similarity[torch.arange(len(numbers)), mask.sum(1) - 1]
+        # Below the gate nobody looks for subjects; with the gate open every similarity is what the check leaves of it.
+        model.gate = replace(gate, null_similarity=-1.0)
+        read = model.routing(tokens, mask).similarity
+        model.gate = gate
+        similarity[numbers] = read[torch.arange(len(numbers)), mask.sum(1) - 1]
     return similarity, silent

@@ -108,8 +108,8 @@ def answer(
 def lacks_support(model: MoMEForCausalLM, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
     """Whether each prompt is a question of the taught kind for which the memory holds no fact.
 
-    It is of the taught kind if its wording comes as near to a key as questions without a fact did in the router's
-    calibration, whatever its subject.
+    It is of the taught kind if what it asks for comes as near to a key's as questions without a fact did in the
+    router's calibration, whoever its subject is.
 
     Args:
         tokens: int64 `[B, T]`.
@@ -125,6 +125,6 @@ def lacks_support(model: MoMEForCausalLM, tokens: Tensor, mask: Tensor | None = 
     last = torch.full((len(tokens),), tokens.shape[1] - 1) if mask is None else mask.long().cumsum(1).argmax(1).cpu()
     rows = torch.arange(len(tokens))
     query = model.last_query[rows.to(model.device), last.to(model.device)]  # [B, C]
-    nearest = model.index.search(query, 1)[0]  # [B, 1], or [B, 0] without any key
-    of_the_kind = (nearest > model.config.kind_similarity).any(1).cpu()
+    relation, of_keys = (table[:, -model.config.d_relation :] for table in (query, model.bank.keys.to(query.device)))
+    of_the_kind = (relation @ of_keys.T > model.config.kind_similarity).any(1).cpu()
     return of_the_kind & (routing.expert[rows, last] == CLOSED)

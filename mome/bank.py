@@ -25,7 +25,7 @@ class Bank:
     up: Tensor  # [N, S, D, R] B of each expert; at rank 0 one column, the residual itself
     token: Tensor  # [N] int32, the token that the expert was taught to say
     fact: Tensor  # [N] int32, position of the owner in the ledger
-    keys: Tensor  # [K, C] unit rows
+    keys: Tensor  # [K, C] queries at the end of the taught prompts, see `mome.router`
     key_expert: Tensor  # [K] int32, the first expert of the key's fact
     subject: Tensor  # [K, V, M] int32, token ids of the fact's subject, see `mome.mention`
 

@@ -29,7 +29,7 @@ class _Carrier:
     def batch_repeat_interleave(self, repeats: int) -> None:
         super().batch_repeat_interleave(repeats)  # type: ignore[misc]
         if self.memory_state is not None:
-            rows = torch.arange(len(self.memory_state.expert)).repeat_interleave(repeats)
+            rows = torch.arange(len(self.memory_state.past.expert)).repeat_interleave(repeats)
             self._take(rows)
 
     def reset(self) -> None:

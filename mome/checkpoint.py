@@ -38,7 +38,7 @@ from mome.ledger import Ledger
 from mome.mention import MAX_SUBJECT_TOKENS, NUM_SPELLINGS
 from mome.router import Router
 
-FORMAT = 2
+FORMAT = 3
 EXPERT_TABLES, KEY_TABLES = ("down", "up", "token", "fact"), ("keys", "key_expert", "subject")
 # Larger files are checked by size and header alone when they are opened, so that opening reads almost nothing.
 FULL_HASH_BYTES = 256 * 2**20
@@ -247,7 +247,8 @@ def _read_router(path: Path, config: MoMEConfig) -> Router:
 
 def new_router(config: MoMEConfig) -> Router:
     """An untrained router of the shape that a configuration asks for."""
-    return Router(len(config.feature_layers), config.d_model, config.d_feature, config.num_heads, config.d_head)
+    heads = config.num_heads, config.num_relation_heads, config.d_head
+    return Router(len(config.feature_layers), config.d_model, config.d_feature, *heads)
 
 
 def _read_bank(folder: Path, config: MoMEConfig, num_facts: int) -> Bank:
@@ -303,8 +304,8 @@ def _read_index(path: Path, entry: dict | None, config: MoMEConfig, bank: Bank) 
     if config.index != "exact" and intact:
         # A cache that cannot be read, by another version of FAISS for one, is no loss.
         with suppress(CheckpointError):
-            return FaissIndex.from_bytes(path.read_bytes(), config.d_key, config.index, bank.num_keys)
-    return build_index(bank.keys, config.index)
+            return FaissIndex.from_bytes(path.read_bytes(), config.d_subject, config.index, bank.num_keys)
+    return build_index(bank.keys[:, : config.d_subject], config.index)
 
 
 SHOWN_FIELDS = ("backbone", "fingerprint", "sites", "rank", "feature_layers", "d_key", "num_neighbours", "index")
@@ -330,7 +331,7 @@ def summarize(folder: Path) -> dict:
     }
 
 
-ROUTER_FIELDS = ("fingerprint", "d_model", "feature_layers", "num_heads", "d_head", "d_feature")
+ROUTER_FIELDS = ("fingerprint", "d_model", "feature_layers", "num_heads", "num_relation_heads", "d_head", "d_feature")
 
 
 def save_router(folder: Path, config: MoMEConfig, router: Router, report: dict) -> None:

@@ -18,18 +18,19 @@ class MoMEConfig(PreTrainedConfig):
         sites: decoder layers (0-based) whose outputs receive the memory's residual, ascending.
         rank: rank r of every expert; 0 for a bare residual, which is the same whatever the wording.
         feature_layers: decoder layers whose outputs the router reads, ascending, none above the first site.
-        num_heads: pooling heads of the router.
-        d_head: width of a pooling head; the key width is `num_heads * d_head`.
+        num_heads: pooling heads of a query's subject part.
+        num_relation_heads: pooling heads of its relation part.
+        d_head: width of a pooling head.
         d_feature: width of the whitened features taken from each feature layer.
         num_neighbours: how many keys are retrieved for each token (k).
-        kind_similarity: a question this near to a key, before its subject is looked for, is one of the taught kind.
+        kind_similarity: a question whose relation part comes this near to a key's is one of the taught kind.
         subject_weight: how much a similarity is lowered where the fact's subject is not mentioned, see `mome.mention`.
         index: `"exact"` for a torch search, else a FAISS factory string such as `"Flat"`, `"IVF256,Flat"`, `"HNSW32"`.
         join: how prompt and answer are joined, see `mome.joining`.
         end: what follows an answer: `"eos"`, `"none"` or a literal text.
 
-    >>> MoMEConfig(sites=[5]).d_key
-    128
+    >>> MoMEConfig(sites=[5]).d_subject, MoMEConfig(sites=[5]).d_relation
+    (128, 64)
     """
 
     model_type = "mome"
@@ -44,10 +45,11 @@ class MoMEConfig(PreTrainedConfig):
         rank: int = 0,
         feature_layers: list[int] | None = None,
         num_heads: int = 8,
+        num_relation_heads: int = 4,
         d_head: int = 16,
         d_feature: int = 256,
         num_neighbours: int = 64,
-        subject_weight: float = 3.0,
+        subject_weight: float = 5.0,
         kind_similarity: float = 1.0,
         index: str = "exact",
         join: str = "plain",
@@ -62,6 +64,7 @@ class MoMEConfig(PreTrainedConfig):
         self.rank = rank
         self.feature_layers = feature_layers or []
         self.num_heads = num_heads
+        self.num_relation_heads = num_relation_heads
         self.d_head = d_head
         self.d_feature = d_feature
         self.num_neighbours = num_neighbours
@@ -73,6 +76,16 @@ class MoMEConfig(PreTrainedConfig):
         super().__init__(**kwargs)
 
     @property
-    def d_key(self) -> int:
-        """Width of queries and keys."""
+    def d_subject(self) -> int:
+        """Width of the subject part of queries and keys, by which the index is searched."""
         return self.num_heads * self.d_head
+
+    @property
+    def d_relation(self) -> int:
+        """Width of their relation part."""
+        return self.num_relation_heads * self.d_head
+
+    @property
+    def d_key(self) -> int:
+        """Width of both parts."""
+        return self.d_subject + self.d_relation

@@ -1,6 +1,6 @@
-"""The index over the keys: exact search in torch, or FAISS by factory string. A cache: always rebuilt from the keys.
+"""The index over the subject part of the keys: exact search in torch, or FAISS by factory string.
 
-Shapes: K keys, Q queries, C key width, N neighbours.
+It is a cache, always rebuilt from the keys. Shapes: K keys, Q queries, C width of the subject part, N neighbours.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class TorchIndex:
     [[1]]
     """
 
-    def __init__(self, d_key: int):
-        self.keys = torch.empty(0, d_key)
+    def __init__(self, d_subject: int):
+        self.keys = torch.empty(0, d_subject)
 
     def add(self, keys: Tensor) -> None:
         """See `Index.add`."""
@@ -68,15 +68,15 @@ class TorchIndex:
 class FaissIndex:
     """A FAISS index over the inner product; kinds that need training are trained on the first keys added."""
 
-    def __init__(self, d_key: int, factory: str):
+    def __init__(self, d_subject: int, factory: str):
         import faiss
 
         self.factory = factory
         try:
-            self.inner: faiss.Index = faiss.index_factory(d_key, factory, faiss.METRIC_INNER_PRODUCT)
+            self.inner: faiss.Index = faiss.index_factory(d_subject, factory, faiss.METRIC_INNER_PRODUCT)
         except RuntimeError as error:
             raise SettingsError(
-                f"index: {factory!r} is not a FAISS factory string for {d_key}-wide keys ({_last_line(error)}); "
+                f"index: {factory!r} is not a FAISS factory string for {d_subject}-wide keys ({_last_line(error)}); "
                 'use "exact", "Flat", "IVF256,Flat", "HNSW32", "PQ16" or another form of the FAISS index factory'
             ) from None
 
@@ -109,7 +109,7 @@ class FaissIndex:
         return faiss.serialize_index(self.inner).tobytes()
 
     @staticmethod
-    def from_bytes(data: bytes, d_key: int, factory: str, num_keys: int) -> FaissIndex:
+    def from_bytes(data: bytes, d_subject: int, factory: str, num_keys: int) -> FaissIndex:
         """Read a serialised index and check that it is the one expected.
 
         Raises:
@@ -117,14 +117,14 @@ class FaissIndex:
         """
         import faiss
 
-        index = FaissIndex(d_key, factory)
+        index = FaissIndex(d_subject, factory)
         try:
             index.inner = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
         except RuntimeError as error:
             raise CheckpointError(f"index.faiss: not a readable FAISS index ({_last_line(error)})") from None
-        if (index.inner.d, index.inner.ntotal) != (d_key, num_keys):
+        if (index.inner.d, index.inner.ntotal) != (d_subject, num_keys):
             got = f"{index.inner.ntotal} keys of width {index.inner.d}"
-            raise CheckpointError(f"index.faiss: expected {num_keys} keys of width {d_key}, got {got}")
+            raise CheckpointError(f"index.faiss: expected {num_keys} keys of width {d_subject}, got {got}")
         return index
 
 

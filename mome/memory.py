@@ -1,6 +1,7 @@
-"""The memory layer: cross-attention over the nearest keys and the null key, continuation, and the residual.
+"""The memory layer: cross-attention over the nearest keys and the null key, continuation, and the gate.
 
-Shapes: B batch, T tokens, N neighbours, D hidden width, K keys.
+Shapes: B batch, T tokens, S tokens seen so far, N neighbours, K keys, C key width, R width of its relation part,
+P tokens whose gate may open.
 
 The read is hard: the nearest key wins or the null key does, and the winner's expert is added with weight one. A soft
 mixture would let a fact's logits depend on its neighbours', so that no fact could be corrected or forgotten without
@@ -15,34 +16,47 @@ import torch
 from torch import Tensor
 
 from mome.bank import Bank
+from mome.continuation import CLOSED, Past, Read, read
 from mome.index import FaissIndex, TorchIndex
 from mome.mention import Mentions
-from mome.router import PoolState
-
-CLOSED = -1
+from mome.router import PoolState, Router, rival_similarity
 
 
 @dataclass
 class Routing:
     """Which expert every token reads, and why."""
 
-    expert: Tensor  # [B, T] int64, CLOSED where the null key won
     similarity: Tensor  # [B, T] of the key through which the expert's fact was entered; of the nearest key where closed
     confidence: Tensor  # [B, T] attention weight of that key among its neighbours and the null key
-    continued: Tensor  # [B, T] bool, True where the expert followed its predecessor rather than a key
+    read: Read
+
+    @property
+    def expert(self) -> Tensor:
+        """int64 `[B, T]`, CLOSED where the null key won."""
+        return self.read.expert
+
+    @property
+    def continued(self) -> Tensor:
+        """bool `[B, T]`, True where the expert followed its predecessor rather than a key."""
+        return self.read.continued
 
     def state_after(
         self, pool: PoolState, seen: Tensor, mask: Tensor | None, before: MemoryState | None = None
     ) -> MemoryState:
         """What the next token needs to know; padding on the right is passed over, and a row of padding alone keeps
-        what it knew `before`."""
+        what it knew `before`.
+
+        Args:
+            seen: int64 `[B, S + T]`, all tokens so far, NO_TOKEN at padding.
+        """
         rows = torch.arange(len(self.expert), device=self.expert.device)
         last = rows.new_full((len(rows),), self.expert.shape[1] - 1) if mask is None else mask.int().cumsum(1).argmax(1)
         after = [part[rows, last] for part in (self.expert, self.similarity, self.confidence)]
         if before is not None and mask is not None:
-            kept = before.expert, before.similarity, before.confidence
+            kept = before.past.expert, before.similarity, before.confidence
             after = [torch.where(mask.any(1), new, old) for new, old in zip(after, kept, strict=True)]
-        return MemoryState(pool, after[0], after[1], after[2], seen)
+        said = self.read.said if before is None else torch.cat([before.past.said, self.read.said], dim=1)
+        return MemoryState(pool, Past(seen, said, after[0]), after[1], after[2])
 
 
 @dataclass
@@ -50,105 +64,100 @@ class MemoryState:
     """What the memory carries from one cached decoding step to the next; it rides on the backbone's cache."""
 
     pool: PoolState
-    expert: Tensor  # [B] int64, the expert that the last token read, or CLOSED
+    past: Past
     similarity: Tensor  # [B]
     confidence: Tensor  # [B]
-    seen: Tensor  # [B, S] the tokens so far, NO_TOKEN at padding
 
     def take(self, rows: Tensor) -> MemoryState:
         """The state of a batch made of the given rows of this one (int64 `[B']`)."""
-        rows = rows.to(self.expert.device)
-        parts = (self.expert, self.similarity, self.confidence, self.seen)
-        return MemoryState(self.pool.take(rows), *(part[rows] for part in parts))
+        rows = rows.to(self.past.expert.device)
+        past = Past(*(part[rows] for part in (self.past.seen, self.past.said, self.past.expert)))
+        return MemoryState(self.pool.take(rows), past, self.similarity[rows], self.confidence[rows])
+
+
+@dataclass
+class Gate:
+    """When a key may be entered."""
+
+    null_similarity: float
+    rival_margin: float
+    temperature: float
+    background: Tensor  # [M, R]
+
+    @staticmethod
+    def of(router: Router) -> Gate:
+        """The gate that a router was given by its calibration."""
+        return Gate(
+            null_similarity=router.null_similarity.item(),
+            rival_margin=router.rival_margin.item(),
+            temperature=router.log_temperature.exp().item(),
+            background=router.background,
+        )
+
+
+@dataclass
+class Neighbours:
+    """The keys retrieved for every token, before the gate."""
+
+    key: Tensor  # [B, T, N] int64
+    nearness: Tensor  # [B, T, N] similarity of the subject parts, -inf where there is no key
+    similarity: Tensor  # [B, T, N] of the relation parts
+
+    def best(self, bound: float) -> Tensor:
+        """Which neighbour `[B, T, 1]` is read: of those above the bound the nearest in both parts, else the one that
+        comes closest to the bound."""
+        above = self.similarity > bound
+        # Both parts lie between -1 and 1, so that any neighbour above the bound outweighs all below it.
+        return torch.where(above, self.similarity + self.nearness + 8, self.similarity).argmax(-1, keepdim=True)
+
+
+def retrieve(query: Tensor, index: TorchIndex | FaissIndex, keys: Tensor, d_relation: int, num: int) -> Neighbours:
+    """The keys nearest to queries fp32 `[B, T, C]` by their subject parts, with the similarity of their relations."""
+    subject, relation = query[..., :-d_relation], query[..., -d_relation:]
+    nearness, key = (part.view(*query.shape[:2], -1) for part in index.search(subject.flatten(0, 1), num))
+    if not len(keys):
+        return Neighbours(key, nearness, nearness)
+    of_key = keys[key.to(keys.device).clamp_min(0), -d_relation:].to(query.device)  # [B, T, N, R]
+    similarity = torch.einsum("btr,btnr->btn", relation, of_key).masked_fill(key < 0, -torch.inf)
+    return Neighbours(key, nearness, similarity)
 
 
 def attend(
     query: Tensor,
     index: TorchIndex | FaissIndex,
+    keys: Tensor,
+    gate: Gate,
     num_neighbours: int,
-    null_similarity: float,
-    temperature: float,
     mentions: Mentions | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cross-attention of queries over their nearest keys and the null key.
 
+    The gate opens for the nearest key if it is nearer than the null key, whose similarity is `gate.null_similarity`, or
+    that of the key's nearest rival less `gate.rival_margin`, whichever is more.
+
     Args:
-        query: unit queries fp32 `[B, T, C]`.
+        query: fp32 `[B, T, C]`.
+        keys: `[K, C]`.
         mentions: lowers the similarity of keys whose subject the text does not mention.
 
     Returns:
         key int64 `[B, T]` (CLOSED where the null key won), similarity `[B, T]` and confidence `[B, T]` of the nearest.
     """
-    found = index.search(query.flatten(0, 1), num_neighbours)
-    similarity, key = (part.view(*query.shape[:2], -1) for part in found)  # [B, T, N]
+    d_relation = gate.background.shape[1]
+    found = retrieve(query, index, keys, d_relation, num_neighbours)
+    null = torch.full_like(query[..., 0], gate.null_similarity)  # [B, T]
     if mentions is not None:
-        similarity = mentions.lower(similarity, key, null_similarity)
-    best, nearest = similarity.max(-1)  # [B, T]
-    logits = torch.nn.functional.pad(similarity, (0, 1), value=null_similarity) / temperature
-    confidence = logits.softmax(-1).gather(-1, nearest[..., None])[..., 0]
-    winner = torch.where(best > null_similarity, key.gather(-1, nearest[..., None])[..., 0], CLOSED)
-    return winner, best, confidence
-
-
-def follow(entry: Tensor, tokens: Tensor, before: Tensor, bank: Bank) -> tuple[Tensor, Tensor]:
-    """Continuation: once a fact has been entered, its experts follow one another while the text is the taught one.
-
-    At each token, if the last token read expert e, this token is the one that e says, and e is not its fact's last,
-    then e + 1 is read; else the expert entered here, if any.
-
-    Args:
-        entry: int64 `[B, T]`, the first expert of the fact whose key won, or CLOSED.
-        tokens: int64 `[B, T]`, the input tokens.
-        before: int64 `[B]`, the expert read by the token before these, or CLOSED.
-        bank: for `token` and `fact`.
-
-    Returns:
-        expert int64 `[B, T]`, and bool `[B, T]`: True where it was read by continuation.
-    """
-    if entry.shape[1] == 1:
-        follower = _follower(before, tokens[:, 0], bank)
-        continued = follower != CLOSED
-        return torch.where(continued, follower, entry[:, 0])[:, None], continued[:, None]
-    return _follow_text(entry, tokens, before, bank)
-
-
-def _follower(expert: Tensor, token: Tensor, bank: Bank) -> Tensor:
-    """The expert after `expert` where `token` is what it says, else CLOSED; all int64 `[B]`."""
-    if not bank.num_experts:
-        return torch.full_like(expert, CLOSED)
-    here = expert.clamp_min(0)
-    after = (here + 1).clamp_max(bank.num_experts - 1)
-    same_fact = (after > here) & (bank.fact[after] == bank.fact[here])
-    goes_on = (expert != CLOSED) & same_fact & (bank.token[here] == token)
-    return torch.where(goes_on, after, CLOSED)
-
-
-def _follow_text(entry: Tensor, tokens: Tensor, before: Tensor, bank: Bank) -> tuple[Tensor, Tensor]:
-    """`follow` over many tokens: visits only the places where a fact is entered, and the answers that follow there."""
-    expert, continued = entry.clone(), torch.zeros_like(entry, dtype=torch.bool)
-    rows = ((entry != CLOSED).any(1) | (before != CLOSED)).nonzero().flatten().tolist()
-    token_of, fact_of = bank.token, bank.fact
-    for row in rows:
-        text = tokens[row].tolist()
-        starts = (entry[row] != CLOSED).nonzero().flatten().tolist()
-        position, reading = -1, int(before[row])
-        while True:
-            while reading != CLOSED and position + 1 < len(text):
-                goes_on = (
-                    reading + 1 < bank.num_experts
-                    and int(fact_of[reading + 1]) == int(fact_of[reading])
-                    and int(token_of[reading]) == text[position + 1]
-                )
-                if not goes_on:
-                    break
-                position, reading = position + 1, reading + 1
-                expert[row, position], continued[row, position] = reading, True
-            nexts = [start for start in starts if start > position]
-            if not nexts:
-                break
-            position = nexts[0]
-            reading, starts = int(entry[row, position]), nexts
-    return expert, continued
+        found.similarity = mentions.lower(found.similarity, found.key, gate.null_similarity)
+    place = found.best(gate.null_similarity)
+    similarity, key = (table.gather(-1, place)[..., 0] for table in (found.similarity, found.key))  # [B, T]
+    near = (similarity > gate.null_similarity).nonzero(as_tuple=True)  # [P] each
+    if len(near[0]):
+        of_key = keys[key[near].to(keys.device), -d_relation:].to(query.device)
+        rival = rival_similarity(query[near][:, -d_relation:], of_key, gate.background.to(query.device))
+        null[near] = (rival - gate.rival_margin).clamp_min(gate.null_similarity)
+    logits = torch.cat([found.similarity, null[..., None]], dim=-1) / gate.temperature
+    confidence = logits.softmax(-1).gather(-1, place)[..., 0]
+    return torch.where(similarity > null, key, CLOSED), similarity, confidence
 
 
 def route(
@@ -158,7 +167,7 @@ def route(
     bank: Bank,
     neighbours: tuple[Tensor, ...],
 ) -> Routing:
-    """Decide for every token which expert it reads.
+    """Decide for every token which expert it reads, see `mome.continuation`.
 
     Args:
         tokens: int64 `[B, T]`.
@@ -169,27 +178,9 @@ def route(
     key, similarity, confidence = neighbours
     if mask is not None:
         key = key.masked_fill(~mask, CLOSED)
-    entry = torch.full_like(key, CLOSED)
-    open_ = key != CLOSED
-    entry[open_] = bank.key_expert[key[open_]].long()
-    last = before.expert if before is not None else entry.new_full((len(entry),), CLOSED)
-    if mask is not None and not mask.all():
-        expert, continued = _follow_padded(entry, tokens, last, bank, mask)
-    else:
-        expert, continued = follow(entry, tokens, last, bank)
-    routing = Routing(expert, similarity, confidence, continued)
-    return _carry_similarity(routing, before, mask) if continued.any() else routing
-
-
-def _follow_padded(entry: Tensor, tokens: Tensor, last: Tensor, bank: Bank, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """`follow` with padding cut out row by row, so that it neither breaks a continuation nor starts one."""
-    expert, continued = torch.full_like(entry, CLOSED), torch.zeros_like(mask)
-    for row in range(len(entry)):
-        real = mask[row]
-        if real.any():
-            followed = follow(entry[row, real][None], tokens[row, real][None], last[row : row + 1], bank)
-            expert[row, real], continued[row, real] = followed[0][0], followed[1][0]
-    return expert, continued
+    past = before.past if before is not None else Past.none(len(key), key.device)
+    routing = Routing(similarity, confidence, read(tokens, mask, key, past, bank))
+    return _carry_similarity(routing, before, mask) if routing.continued.any() else routing
 
 
 def _carry_similarity(routing: Routing, before: MemoryState | None, mask: Tensor | None) -> Routing:

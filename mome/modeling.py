@@ -25,7 +25,7 @@ from mome.decoder import find_layers, fingerprint, hidden_of, load_backbone, wit
 from mome.errors import BackboneError
 from mome.index import FaissIndex, TorchIndex, build_index
 from mome.ledger import Ledger
-from mome.memory import CLOSED, MemoryState, Routing, attend, route
+from mome.memory import CLOSED, Gate, MemoryState, Routing, attend, route
 from mome.mention import NO_TOKEN, Mentions
 from mome.router import Router
 from mome.trace import TokenTrace, trace_tokens
@@ -89,9 +89,8 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
     def set_bank(self, bank: Bank, index: TorchIndex | FaissIndex | None = None) -> None:
         """Replace experts and keys; the index is built from the keys when none is given."""
         self.bank = bank
-        self.index = index or build_index(bank.keys, self.config.index)
-        self.null_similarity = self.router.null_similarity.item()
-        self.temperature = self.router.log_temperature.exp().item()
+        self.index = index or build_index(bank.keys[:, : self.config.d_subject], self.config.index)
+        self.gate = Gate.of(self.router)
 
     def _attach(self) -> None:
         layers = find_layers(self.backbone)
@@ -160,10 +159,9 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         mask = call.mask.to(home) if call.mask is not None else None
         tokens = call.tokens.to(home)
         seen = tokens if mask is None else tokens.masked_fill(~mask, NO_TOKEN)
-        seen = torch.cat([call.before.seen, seen], dim=1) if call.before else seen
+        seen = torch.cat([call.before.past.seen, seen], dim=1) if call.before else seen
         mentions = Mentions(self.bank.subject, seen, self.config.subject_weight)
-        gate = self.config.num_neighbours, self.null_similarity, self.temperature
-        neighbours = attend(query, self.index, *gate, mentions)
+        neighbours = attend(query, self.index, self.bank.keys, self.gate, self.config.num_neighbours, mentions)
         call.routing = route(tokens, mask, call.before, self.bank, tuple(part.to(home) for part in neighbours))
         call.after = call.routing.state_after(pool, seen, mask, call.before)
 

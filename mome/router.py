@@ -1,6 +1,12 @@
 """The router: causal attention pooling over the prefix turns every token's context into a query.
 
-Shapes: B batch, T tokens, F feature layers, D hidden width, E whitened width of one layer, H heads, C head width.
+Shapes: B batch, T tokens, F feature layers, D hidden width, E whitened width of one layer, H heads, C head width,
+P pairs of a query and a key, Q query width, R width of its relation part, M background rows.
+
+A query has two parts, each a unit vector from heads of its own: its subject part tells about whom something is asked,
+and its relation part what. The index is searched by the subject part; whether the gate opens is decided by the relation
+part, against the key's and against the background: the relation parts of questions that the router knows from its
+training. A question that comes nearer to another known question than to the key's is not the key's.
 
 Each head keeps a weighted mean of the values seen so far. The weight of token s as seen from token t is
 `exp(score_s) * prod(forget_r for r in s+1..t)`: a score that is learned, and a learned forget gate that lets a new
@@ -18,6 +24,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 CHUNK = 256
+NUM_BACKGROUND = 1024
+# Background questions this near to a key's ask for the same thing and are no rivals of it.
+SAME_RELATION = 0.5
 
 
 @dataclass
@@ -80,36 +89,47 @@ def pool(score: Tensor, log_forget: Tensor, value: Tensor, state: PoolState) -> 
 
 
 class Router(nn.Module):
-    """Turns hidden states into unit queries of width `num_heads * d_head`.
+    """Turns hidden states into queries: a unit subject part, `num_heads * d_head` wide, and a unit relation part,
+    `num_relation_heads * d_head` wide.
 
-    The features are whitened (hidden states are anisotropic: unwhitened, every query looks alike); the whitening,
-    the temperature and the null key's similarity are fitted by `train.route`.
+    The features are whitened (hidden states are anisotropic: unwhitened, every query looks alike); the whitening, the
+    background and the gate are fitted by `train.route` and `train.calibrate`.
 
-    >>> router = Router(num_layers=2, d_model=32, d_feature=16, num_heads=4, d_head=8)
+    >>> router = Router(num_layers=2, d_model=32, d_feature=16, num_heads=4, num_relation_heads=2, d_head=8)
     >>> query, state = router([torch.randn(1, 5, 32), torch.randn(1, 5, 32)])
-    >>> query.shape, float(query.norm(dim=-1).mean().round(decimals=4))
-    (torch.Size([1, 5, 32]), 1.0)
+    >>> query.shape, float(query[..., :32].norm(dim=-1).mean().round(decimals=4))
+    (torch.Size([1, 5, 48]), 1.0)
     """
 
     mean: Tensor  # [F, D]
     whitening: Tensor  # [F, D, E]
+    background: Tensor  # [M, R] unit rows; all zero until the router is trained
+    null_similarity: Tensor  # the gate opens above it
+    rival_margin: Tensor  # the gate opens where no rival is nearer by more than this
 
-    def __init__(self, num_layers: int, d_model: int, d_feature: int, num_heads: int, d_head: int):
+    def __init__(
+        self, num_layers: int, d_model: int, d_feature: int, num_heads: int, num_relation_heads: int, d_head: int
+    ):
         super().__init__()
         d_feature = min(d_feature, d_model)
-        d_all, d_key = num_layers * d_feature, num_heads * d_head
-        self.num_heads, self.d_head = num_heads, d_head
+        d_all, heads = num_layers * d_feature, (num_heads, num_relation_heads)
+        self.d_head, self.num_pooled = d_head, sum(heads)
+        self.widths = [num * d_head for num in heads]
         self.register_buffer("mean", torch.zeros(num_layers, d_model))
         self.register_buffer("whitening", torch.eye(d_model)[:, :d_feature].repeat(num_layers, 1, 1))
-        self.value = nn.Linear(d_all, d_key)
-        self.score = nn.Sequential(nn.Linear(d_all, 64), nn.GELU(), nn.Linear(64, num_heads))
-        self.forget = nn.Linear(d_all, num_heads)
+        self.register_buffer("background", torch.zeros(NUM_BACKGROUND, self.widths[1]))
+        self.register_buffer("rival_margin", torch.tensor(2.0))
+        self.value = nn.Linear(d_all, sum(self.widths))
+        self.score = nn.Sequential(nn.Linear(d_all, 64), nn.GELU(), nn.Linear(64, self.num_pooled))
+        self.forget = nn.Linear(d_all, self.num_pooled)
         self.subject = nn.Sequential(nn.Linear(d_all, 64), nn.GELU(), nn.Linear(64, 1))
-        self.mix = nn.Sequential(nn.Linear(d_key, 2 * d_key), nn.GELU(), nn.Linear(2 * d_key, d_key))
-        self.log_temperature = nn.Parameter(torch.tensor(0.07).log())
-        self.null_similarity = nn.Parameter(torch.tensor(0.6))
+        self.mix = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)) for width in self.widths
+        )
+        self.log_temperature = nn.Parameter(torch.tensor(0.1).log())
+        self.null_similarity = nn.Parameter(torch.tensor(0.5))
         # Heads start with horizons from two tokens to a few hundred, so that some see the last words and some it all.
-        horizon = torch.logspace(0.3, 2.5, num_heads)
+        horizon = torch.cat([torch.logspace(0.3, 2.5, num) for num in heads])
         with torch.no_grad():
             self.forget.weight.mul_(0.1)
             self.forget.bias.copy_(torch.logit(1 - 1 / horizon))
@@ -130,7 +150,7 @@ class Router(nn.Module):
             state: what an earlier call returned for the tokens before these.
 
         Returns:
-            Unit queries fp32 `[B, T, H*C]`, and the state after the last token.
+            Queries fp32 `[B, T, Q]`, subject part first, and the state after the last token.
         """
         return self.query(self.features(hidden), mask, state)
 
@@ -142,12 +162,28 @@ class Router(nn.Module):
         """`forward` from whitened features `[B, T, F*E]`."""
         score = rearrange(self.score(features), "b t h -> b h t")
         log_forget = rearrange(functional.logsigmoid(self.forget(features)), "b t h -> b h t")
-        value = rearrange(self.value(features), "b t (h c) -> b h t c", h=self.num_heads)
+        value = rearrange(self.value(features), "b t (h c) -> b h t c", h=self.num_pooled)
         if mask is not None:
             score = score.masked_fill(~mask[:, None], -torch.inf)
             log_forget = log_forget.masked_fill(~mask[:, None], 0.0)
         if state is None:
-            state = PoolState.empty(len(features), self.num_heads, self.d_head, features.device)
+            state = PoolState.empty(len(features), self.num_pooled, self.d_head, features.device)
         pooled, state = pool(score, log_forget, value, state)
-        pooled = rearrange(pooled, "b h t c -> b t (h c)")
-        return functional.normalize(pooled + self.mix(pooled), dim=-1), state
+        parts = rearrange(pooled, "b h t c -> b t (h c)").split(self.widths, dim=-1)
+        mixed = [functional.normalize(part + mix(part), dim=-1) for part, mix in zip(parts, self.mix, strict=True)]
+        return torch.cat(mixed, dim=-1), state
+
+
+def rival_similarity(relation: Tensor, of_key: Tensor, background: Tensor) -> Tensor:
+    """How near the nearest question is that asks for something else than a key does.
+
+    Args:
+        relation: relation parts of queries, fp32 `[P, R]`.
+        of_key: those of the keys that they are compared with, `[P, R]`.
+        background: `[M, R]`.
+
+    Returns:
+        fp32 `[P]`, -1 where every background question asks for what the key asks for.
+    """
+    same = of_key @ background.T >= SAME_RELATION  # [P, M]
+    return (relation @ background.T).masked_fill(same, -1.0).amax(-1)

@@ -99,7 +99,7 @@ def test_property_01_teaching_and_answering_change_no_backbone_tensor(taught_at,
 def test_property_01_a_checkpoint_holds_no_backbone_tensor(taught, tmp_path):
     torch.manual_seed(1)
     config = LlamaConfig(
-        vocab_size=5000, hidden_size=64, intermediate_size=512, num_hidden_layers=7, num_attention_heads=4
+        vocab_size=5000, hidden_size=64, intermediate_size=1024, num_hidden_layers=7, num_attention_heads=4
     )
     larger = LlamaForCausalLM(config)
     model = taught.model
@@ -123,7 +123,7 @@ def test_property_01_a_checkpoint_holds_no_backbone_tensor(taught, tmp_path):
 @pytest.mark.parametrize("cached", [False, True], ids=["whole", "cached"])
 def test_property_02_a_closed_gate_leaves_every_logit_bit_identical(taught_at, backbone_folder, cached):
     model, bare = taught_at.reopen(), bare_backbone(backbone_folder)
-    model.null_similarity = SHUT
+    model.gate.null_similarity = SHUT
     tokens, mask = left_pad(longer_texts(taught_at), taught_at.joiner.tokenizer)
     positions, caches = positions_of(mask), [None, None]
     length = tokens.shape[1]

@@ -24,6 +24,7 @@ from mome.checkpoint import save_router
 from mome.facts import write_facts
 from mome.modeling import MoMEForCausalLM
 from train.allocate import allocate, encode_facts
+from train.calibrate import SHARES
 from train.memorize import chunk_path, memorize
 from train.prepare import prepare
 from train.pretrain import _fit, _llama_config, _Rows, pack
@@ -116,9 +117,9 @@ def test_property_09_memorize_resumes_exactly(taught_at, write_settings, tmp_pat
 @pytest.mark.slow
 def test_property_09_a_killed_run_resumes_to_the_same_checkpoint(taught, tmp_path, monkeypatch):
     """The first kill is a real one: a process that ends at once, between two chunks."""
-    names = ("threshold", "open_and_right", "false_fire", "same_subject_fire")
-    gate = taught.model.router.null_similarity.item(), 1.0, 0.0, 0.0
-    report = {"curve": {name: [value] for name, value in zip(names, gate, strict=True)}, "kind_similarity": 0.5}
+    router = taught.model.router
+    curve = {"threshold": [router.null_similarity.item()], "margin": [router.rival_margin.item()]}
+    report = {"curve": curve | {name: [[0.0]] for name in SHARES}, "kind_similarity": 0.5}
     save_router(tmp_path / "router", taught.model.config, taught.model.router, report)
     write_facts(tmp_path / "facts.jsonl", taught.facts)
     settings = TrainSettings(

@@ -132,7 +132,7 @@ def read_groups(
     Args:
         facts: the taught facts, for the source "facts".
         exclude: files of facts whose subjects are left out.
-        max_groups: draw this many from each source, fixed by the seed.
+        max_groups: draw about this many from each source, fixed by the seed.
 
     Raises:
         SettingsError: fewer than ten facts there have paraphrases.
@@ -140,13 +140,27 @@ def read_groups(
     groups = []
     for source in sources:
         found = without_subjects(_groups_of(source, facts), exclude)
-        groups += random.Random(seed).sample(found, max_groups) if len(found) > max_groups else found
+        groups += found if len(found) <= max_groups else sample_subjects(found, max_groups, seed)
     if len(groups) < 10:
         raise SettingsError(
             f"paraphrases {list(sources)}: expected at least 10 facts with `paraphrases`, got {len(groups)}; use "
             '"world", or add paraphrases to the file'
         )
     return groups
+
+
+def sample_subjects(groups: list[Group], num_groups: int, seed: int) -> list[Group]:
+    """About that many groups, all of one subject after another: facts of one subject are what is hard to tell apart."""
+    by_subject: dict[str, list[Group]] = {}
+    for group in groups:
+        by_subject.setdefault(group.subject, []).append(group)
+    subjects = random.Random(seed).sample(sorted(by_subject), len(by_subject))
+    sampled: list[Group] = []
+    for subject in subjects:
+        if len(sampled) >= num_groups:
+            break
+        sampled += by_subject[subject]
+    return sampled
 
 
 def _groups_of(source: str, facts: Sequence[Fact]) -> list[Group]:

@@ -61,8 +61,8 @@ def _table(head: list[str], rows: Iterable[Iterable]) -> str:
 def _image(report: dict) -> str:
     from matplotlib.figure import Figure  # slow to import, and needed here alone
 
-    figure = Figure(figsize=(13, 3.2), layout="constrained")
-    left, right, gate = figure.subplots(1, 3)
+    figure = Figure(figsize=(17, 3.2), layout="constrained")
+    left, right, gate, rivals = figure.subplots(1, 4)
     steps = report["steps"]
     learned = [sum(steps[: n + 1]) / max(1, sum(steps)) for n in range(len(steps))]
     left.plot(range(len(learned)), learned)
@@ -70,28 +70,30 @@ def _image(report: dict) -> str:
     right.hist(report["margins"], bins=40)
     right.axvline(report["settings"]["write"]["margin"], color="k", linestyle=":")
     right.set(xlabel="logit margin when left (nats)", ylabel="experts", title="Margins")
-    _draw_gate(gate, report["router"])
+    _draw_gate(gate, rivals, report["router"])
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img alt="learning curve, margins and gate" src="data:image/png;base64,{data}">'
 
 
-def _draw_gate(axes: Axes, router: dict) -> None:
-    """The router's calibration: what each threshold would let through, and the one that was chosen."""
+def _draw_gate(by_threshold: Axes, by_margin: Axes, router: dict) -> None:
+    """The router's calibration: what each setting of the gate would let through, and the one that was chosen."""
     curve = router["curve"]
+    row, column = curve["threshold"].index(router["threshold"]), curve["margin"].index(router["margin"])
     labels = {
         "open_and_right": "stored, found by another wording",
         "false_fire": "unstored, other subject",
         "same_subject_fire": "unstored, stored subject",
+        "mention_fire": "stored subject named, nothing asked",
     }
     for name, label in labels.items():
-        axes.plot(curve["threshold"], curve[name], label=label)
-    axes.axvline(router["threshold"], color="k", linestyle=":")
-    axes.set(
-        xlabel="threshold of the gate", ylabel="share that passes", title="Gate, on held-out facts", ylim=(0, 1.02)
-    )
-    axes.legend(fontsize="small")
+        by_threshold.plot(curve["threshold"], [shares[column] for shares in curve[name]], label=label)
+        by_margin.plot(curve["margin"], curve[name][row], label=label)
+    for axes, name, title in ((by_threshold, "threshold", "Gate"), (by_margin, "margin", "Rivals")):
+        axes.axvline(router[name], color="k", linestyle=":")
+        axes.set(xlabel=name, ylabel="share that passes", title=f"{title}, on held-out facts", ylim=(0, 1.02))
+    by_threshold.legend(fontsize="x-small")
 
 
 def _failures(failures: list[dict]) -> str:

@@ -2,7 +2,7 @@
 
 A fact gives key texts (a prompt, whose end becomes the fact's key), query texts (a prompt in another wording, behind
 other text or not, followed by its answer) and mention texts (its subject, and nothing asked of it). Only a query's end
-should find the key; every other token, and all unrelated text, should choose the null key.
+should find the key; every other token should choose the null key.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class Text:
     """Token ids; `end` is the position of the prompt's last token, or NOT_USED where there is none; `subject` the first
-    position of the subject and the one behind its last, where they are known."""
+    position of the subject and the one behind its last, where it is found."""
 
     ids: list[int]
     end: int
@@ -67,7 +67,7 @@ class TextMaker:
         asked, answer = joiner.encode_prompt(prompt), joiner.encode_answer(prompt, group.answer)
         before = self._earlier(joiner, rng) if rng.random() < self.settings.distracted_share else []
         ids = (_joined(before, asked, joiner) + answer)[-self.settings.max_tokens :]
-        return Text(ids, len(ids) - len(answer) - 1, number)
+        return Text(ids, len(ids) - len(answer) - 1, number, find_mention(ids, self.subjects[number]))
 
     def mention_text(self, number: int, rng: random.Random) -> Text:
         """The group's subject where nothing is asked of it: as the answer to another question, or in unrelated text."""
@@ -77,11 +77,8 @@ class TextMaker:
         ids = before + _plain_ids(joiner, f" {self.groups[number].subject}{after}")
         if rng.random() < 0.5:
             ids += self._snippet(rng, 20)[1:]
-        return Text(ids[: self.settings.max_tokens], NOT_USED, number)
-
-    def unrelated_text(self, rng: random.Random) -> Text:
-        """A piece of unrelated text."""
-        return Text(self._snippet(rng, 60)[: self.settings.max_tokens], NOT_USED, NOT_USED)
+        ids = ids[: self.settings.max_tokens]
+        return Text(ids, NOT_USED, number, find_mention(ids, self.subjects[number]))
 
     def _earlier(self, joiner: Joiner, rng: random.Random) -> list[int]:
         """Unrelated text, or earlier questions with their answers."""
@@ -115,34 +112,28 @@ def _plain_ids(joiner: Joiner, text: str) -> list[int]:
 
 
 class Neighbourhood:
-    """Finds the facts that are hard to tell from a fact: same relation, same subject, or a subject of like name."""
+    """Finds the facts that are hard to tell from a fact: those of the same subject, and of the same relation."""
 
     def __init__(self, groups: list[Group]):
         self.groups = groups
         self.by_relation = _numbers_by(groups, "relation")
         self.by_subject = _numbers_by(groups, "subject")
+        self.subjects = list(self.by_subject)
 
     def draw(self, num: int, rng: random.Random) -> list[int]:
-        """Numbers of up to `num` different facts, most of them with hard neighbours among the rest."""
+        """Numbers of up to `num` different facts: all of a subject, and for every other subject one more of a relation
+        that is drawn already."""
         chosen: dict[int, None] = {}
         for _ in range(num):
-            seed = rng.randrange(len(self.groups))
-            group = self.groups[seed]
-            alike = [rng.choice(self.by_relation[group.relation]), rng.choice(self.by_subject[group.subject])]
-            for number in (seed, *alike, *self._like_names(seed, rng)):
-                chosen[number] = None
+            numbers = self.by_subject[rng.choice(self.subjects)]
+            chosen.update(dict.fromkeys(numbers))
+            if rng.random() < 0.5:
+                chosen[rng.choice(self.by_relation[self.groups[numbers[-1]].relation])] = None
             if len(chosen) >= num:
                 break
         numbers = list(chosen)[:num]
         rng.shuffle(numbers)
         return numbers
-
-    def _like_names(self, seed: int, rng: random.Random) -> list[int]:
-        group = self.groups[seed]
-        words = set(group.subject.split())
-        same = self.by_relation[group.relation]
-        near = [n for n in rng.sample(same, min(60, len(same))) if words & set(self.groups[n].subject.split())]
-        return [n for n in near if n != seed][:1]
 
 
 def _numbers_by(groups: list[Group], name: str) -> dict[str, list[int]]:

@@ -62,15 +62,17 @@ class PretrainSettings:
 class RouteSettings:
     """How a router is trained."""
 
-    steps: int = 1500
+    steps: int = 1000
     """Gradient steps."""
-    max_groups: int = 6000
-    """Groups of paraphrases drawn from each source."""
+    max_groups: int = 8000
+    """Groups of paraphrases drawn from each source, all of one subject after another."""
+    held_out: float = 0.15
+    """Share of the subjects that is kept for the calibration of the gate."""
     num_variants: int = 3
     """Key texts, and query texts, drawn for each group of paraphrases."""
     num_facts_per_step: int = 128
     """Facts in a step, each in two wordings."""
-    stored_share: float = 0.75
+    stored_share: float = 0.6
     """Share of a step's facts that have a key; questions about the others must choose the null key."""
     distracted_share: float = 0.5
     """Share of questions that stand behind earlier text."""
@@ -113,8 +115,9 @@ class BackboneSettings:
     """Files of facts whose subjects are left out when a router is trained, so that it has never seen them."""
     max_false_fire: float = 0.01
     """Share of questions about subjects without a fact that may pass the gate, by the router's calibration curve."""
-    max_same_subject_fire: float = 1.0
-    """The same for questions about a taught fact's subject that ask for something else."""
+    max_same_subject_fire: float = 0.8
+    """The same for questions about a taught fact's subject that ask for something else. The smaller, the less often a
+    fact answers another question about its subject, and the less often its own in a wording unlike the router's."""
     route: RouteSettings = field(default_factory=RouteSettings)
     seed: int = 0
     """Seed of everything that is drawn at random."""

@@ -7,6 +7,7 @@ import torch
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, StaticCache
 
 from mome.cache import load_state, store_state
+from mome.continuation import Past
 from mome.errors import BackboneError
 from mome.memory import MemoryState
 from mome.router import PoolState
@@ -26,8 +27,10 @@ def backbone() -> LlamaForCausalLM:
 def make_state() -> MemoryState:
     """A state whose rows tell which they are."""
     number = torch.arange(BATCH, dtype=torch.float32)
+    tokens = torch.arange(2 * BATCH).view(BATCH, 2)
+    past = Past(tokens, tokens + 50, torch.arange(BATCH))
     pool = PoolState(number[:, None] + 10, number[:, None] + 20, number[:, None, None] + 30)
-    return MemoryState(pool, torch.arange(BATCH), number / 10, number / 100, torch.arange(2 * BATCH).view(BATCH, 2))
+    return MemoryState(pool, past, number / 10, number / 100)
 
 
 def empty_cache(backbone: LlamaForCausalLM, kind: type) -> Any:
@@ -59,7 +62,7 @@ def assert_rows(cache: Any, keys_before: torch.Tensor, rows: list[int]) -> None:
     """Both the backbone's keys and the memory's state are those of the given rows of before."""
     state = load_state(cache)
     assert state is not None
-    assert state.expert.tolist() == rows
+    assert state.past.expert.tolist() == rows
     expected = make_state().take(torch.tensor(rows))
     assert torch.equal(state.similarity, expected.similarity)
     assert torch.equal(state.confidence, expected.confidence)

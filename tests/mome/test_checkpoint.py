@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 
 from mome import checkpoint
 from mome.bank import Bank
-from mome.checkpoint import load, summarize, write_folder
+from mome.checkpoint import FORMAT, load, summarize, write_folder
 from mome.config import MoMEConfig
 from mome.errors import BackboneError, CheckpointError
 from mome.modeling import MoMEForCausalLM
@@ -79,7 +79,7 @@ def change_json(path: Path, **values) -> None:
 def test_a_checkpoint_holds_these_files_and_none_of_them_is_a_pickle(taught, folder):
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "manifest.json", "report.json"])
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["format"] == 2
+    assert manifest["format"] == FORMAT
     for name, entry in manifest["files"].items():
         data = (folder / name).read_bytes()
         assert entry == {"bytes": len(data), "sha256": sha256(data).hexdigest()}
@@ -225,12 +225,12 @@ def test_a_large_file_is_checked_by_size_and_header_alone(folder, monkeypatch):
     [
         (None, ["no manifest.json"]),
         (b"", ["manifest.json: damaged: expected JSON"]),
-        (b'{"format": 2, "files"', ["manifest.json: damaged: expected JSON"]),
+        (b'{"format": 3, "files"', ["manifest.json: damaged: expected JSON"]),
         (b"\xff\xfe\x00", ["manifest.json: damaged: expected JSON"]),
         (b"[1]", ["manifest.json: damaged: expected a JSON object, got list"]),
-        (b'{"files": {}}', ["manifest.json: expected checkpoint format 2, got None"]),
-        (b'{"format": 3, "files": {}}', ["manifest.json: expected checkpoint format 2, got 3"]),
-        (b'{"format": 2, "files": []}', ["manifest.json: damaged: expected a table `files`, found none"]),
+        (b'{"files": {}}', ["manifest.json: expected checkpoint format 3, got None"]),
+        (b'{"format": 4, "files": {}}', ["manifest.json: expected checkpoint format 3, got 4"]),
+        (b'{"format": 3, "files": []}', ["manifest.json: damaged: expected a table `files`, found none"]),
     ],
     ids=["missing", "empty", "truncated", "bytes", "list", "no_format", "later_format", "no_table"],
 )
@@ -240,7 +240,7 @@ def test_a_damaged_manifest_is_refused(folder, content, words):
         path.unlink()
     else:
         path.write_bytes(content)
-    mend = "update mome or teach again" if "format 2" in words[0] else MEND
+    mend = "update mome or teach again" if "format 3" in words[0] else MEND
     refused(folder, *words, mend=mend)
 
 
@@ -304,7 +304,7 @@ def test_the_routers_tensors_are_exactly_those_expected(folder, damage):
         "missing": "missing ['value.weight'], not expected []",
         "renamed": "missing ['value.weight'], not expected ['values.weight']",
         "extra": "missing [], not expected ['values.weight']",
-        "wider": "tensor value.weight: expected shape (128, 128), got (128, 256)",
+        "wider": "tensor value.weight: expected shape (192, 128), got (192, 256)",
         "scalar": "tensor null_similarity: expected shape (), got (1,)",
     }
     refused(folder, f"{path}: ", words[damage])
@@ -319,7 +319,7 @@ def test_the_routers_tensors_are_exactly_those_expected(folder, damage):
         ("experts", "up", lambda t: t.repeat(1, 1, 1, 2), r"\('any', 1, 64, 1\), got \(\d+, 1, 64, 2\)"),
         ("experts", "up", lambda t: t.repeat(1, 2, 1, 1), r"\('any', 1, 64, 1\), got \(\d+, 2, 64, 1\)"),
         ("experts", "token", lambda t: t[:, None], r"\('any',\), got \(\d+, 1\)"),
-        ("keys", "keys", lambda t: t[:, :100], r"\('any', 128\), got \(20, 100\)"),
+        ("keys", "keys", lambda t: t[:, :100], r"\('any', 192\), got \(20, 100\)"),
         ("keys", "key_expert", lambda t: t[:0, None], r"\('any',\), got \(0, 1\)"),
         ("keys", "subject", lambda t: t[:, :1], r"\('any', 5, 16\), got \(20, 1, 16\)"),
     ],
@@ -438,7 +438,7 @@ def test_an_index_that_cannot_be_read_is_rebuilt(taught, tmp_path, entry):
         path.write_text(json.dumps(manifest))
     index = load(tmp_path / "memory").index
     assert index.to_bytes() == data
-    found = index.search(taught.model.bank.keys, 1)[1].flatten()
+    found = index.search(taught.model.bank.keys[:, : config.d_subject], 1)[1].flatten()
     assert torch.equal(found, torch.arange(len(taught.facts)))
 
 

@@ -67,7 +67,7 @@ def test_the_trace_names_the_expert_and_the_fact_of_every_answer_token(taught_at
 
 def test_the_trace_is_closed_where_the_gate_is(taught_at):
     model = taught_at.reopen()
-    model.null_similarity = 2.0
+    model.gate.null_similarity = 2.0
     prompt = taught_at.joiner.encode_prompt(taught_at.facts[0].prompt)
     entries = model.trace(torch.tensor([[*prompt, 5]]))[0]
     assert {(entry.expert, entry.fact_id, entry.continued) for entry in entries} == {(None, None, False)}
@@ -227,7 +227,7 @@ def test_a_site_that_the_backbone_does_not_have_is_an_error(taught):
     config = MoMEConfig.from_dict({**taught.model.config.to_dict(), "sites": [3], "feature_layers": [0]})
     backbone = AutoModelForCausalLM.from_pretrained(config.backbone)
     with pytest.raises(BackboneError, match=r"sites \[3\]: the backbone has 3 decoder layers"):
-        MoMEForCausalLM(config, backbone, Router(1, 64, 64, 8, 16))
+        MoMEForCausalLM(config, backbone, Router(1, 64, 64, 8, 4, 16))
 
 
 # Modes of generate.
@@ -272,7 +272,7 @@ def test_a_static_cache_routes_padded_prompts_as_a_dynamic_one_does(taught, aske
     config = CONFIG_MAPPING[kind](initializer_range=0.2, **sizes, **heads, **window)
     backbone = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
     model = MoMEForCausalLM(taught.model.config, backbone, taught.model.router, taught.model.bank, taught.model.ledger)
-    model.null_similarity = 0.3
+    model.gate.null_similarity = 0.3
     seen = []
     backbone.register_forward_hook(lambda *_: seen.append(model._last.routing))
     lengths = []

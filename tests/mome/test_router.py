@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from mome import router as router_module
-from mome.router import PoolState, Router, pool
+from mome.router import SAME_RELATION, PoolState, Router, pool, rival_similarity
 
-SIZES = {"num_layers": 2, "d_model": 12, "d_feature": 8, "num_heads": 3, "d_head": 4}
-D_KEY = SIZES["num_heads"] * SIZES["d_head"]
+SIZES = {"num_layers": 2, "d_model": 12, "d_feature": 8, "num_heads": 3, "num_relation_heads": 2, "d_head": 4}
+PARTS = slice(0, 12), slice(12, 20)
 LONG = 5_000
 
 
@@ -161,19 +161,21 @@ class TestQueries:
         for row in range(2):
             features = torch.cat([layer[row] for layer in layers], dim=-1)
             heads = []
-            for head in range(SIZES["num_heads"]):
+            for head in range(SIZES["num_heads"] + SIZES["num_relation_heads"]):
                 wide = slice(head * SIZES["d_head"], (head + 1) * SIZES["d_head"])
                 log_forget = torch.nn.functional.logsigmoid(double.forget(features)[:, head])
                 heads.append(plain_pool(double.score(features)[:, head], log_forget, double.value(features)[:, wide]))
             pooled = torch.cat(heads, dim=-1)
-            expected = pooled + double.mix(pooled)
-            assert relative_error(got[row], expected / expected.norm(dim=-1, keepdim=True)) < 1e-5
+            for part, mix in zip(PARTS, double.mix, strict=True):
+                expected = pooled[:, part] + mix(pooled[:, part])
+                assert relative_error(got[row, :, part], expected / expected.norm(dim=-1, keepdim=True)) < 1e-5
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-    def test_are_unit_length_in_fp32(self, router, dtype):
+    def test_both_parts_are_unit_length_in_fp32(self, router, dtype):
         query, _ = router([layer.to(dtype) for layer in hidden_states(2, 7)])
-        assert query.shape == (2, 7, D_KEY) and query.dtype == torch.float32
-        assert torch.allclose(query.norm(dim=-1), torch.ones(2, 7), atol=1e-6)
+        assert query.shape == (2, 7, 20) and query.dtype == torch.float32
+        for part in PARTS:
+            assert torch.allclose(query[..., part].norm(dim=-1), torch.ones(2, 7), atol=1e-6)
 
     @pytest.mark.parametrize("chunk", [4, 256])
     def test_split_at_every_point(self, router, monkeypatch, chunk):
@@ -194,7 +196,7 @@ class TestQueries:
             query, state = router(part_of(hidden, slice(place, place + 1)), state=state)
             steps.append(query)
         assert relative_error(torch.cat(steps, dim=1), whole) < 1e-5
-        assert state.numerator.shape == (2, SIZES["num_heads"], SIZES["d_head"])
+        assert state.numerator.shape == (2, 5, 4)
 
     @pytest.mark.parametrize("chunk", [4, 256])
     @pytest.mark.parametrize(
@@ -289,3 +291,19 @@ class TestQueries:
         # The score's last bias moves every token alike; the others belong to the cross-attention and the subject.
         others = {name for name, _ in router.named_parameters() if name.startswith("subject.")}
         assert set(silent) <= {"log_temperature", "null_similarity", "score.2.bias", *others}
+
+
+class TestRivals:
+    def test_equal_the_plain_twin(self):
+        torch.manual_seed(0)
+        relation, of_key, background = (
+            torch.nn.functional.normalize(torch.randn(num, 3), dim=-1) for num in (40, 40, 30)
+        )
+        got = rival_similarity(relation, of_key, background)
+        for number in range(40):
+            others = [row for row in background if float(row @ of_key[number]) < SAME_RELATION]
+            assert float(got[number]) == pytest.approx(max(float(row @ relation[number]) for row in others), abs=1e-6)
+
+    def test_without_a_question_of_another_kind_there_is_none(self):
+        one = torch.tensor([[1.0, 0.0]])
+        assert rival_similarity(one, one, one).tolist() == [-1]

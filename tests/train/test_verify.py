@@ -3,6 +3,7 @@
 import pytest
 
 from mome.facts import Fact
+from train.calibrate import SHARES
 from train.report import report_page, share
 from train.verify import UNRELATED, evaluate, questions_for
 
@@ -80,7 +81,7 @@ def test_an_answer_that_goes_on_is_wrong(taught):
 
 def test_causes_are_told_apart(taught):
     model = taught.reopen()
-    model.null_similarity = 1.1
+    model.gate.null_similarity = 1.1
     closed = evaluate(model, taught.joiner, taught.facts)
     assert {f["cause"] for f in closed.failures if f["kind"] == "recall"} == {"gate closed"}
     model = taught.reopen()
@@ -92,14 +93,15 @@ def test_causes_are_told_apart(taught):
 def test_the_report_page_shows_metrics_and_escapes_texts():
     measured = {"facts": 2, "experts": 5, "recall": 0.5, "generality": None, "locality": 1.0}
     measured["locality_same_subject"] = None
-    curve = {"threshold": [0.1, 0.2], "open_and_right": [1, 0.9], "false_fire": [0, 0], "same_subject_fire": [1, 0]}
+    curve = {"threshold": [0.1, 0.2], "margin": [0.0, 0.5, 2.0]}
+    curve |= {name: [[0.1, 0.2, 0.3], [0.0, 0.1, 0.2]] for name in SHARES}
     failure = {"kind": "recall", "fact_id": "1", "prompt": "<script>", "expected": "a", "said": "b"}
     page = report_page(
         {
             "settings": {"facts": "f.jsonl", "backbone": "embedded", "write": {"margin": 4.0}},
             "num_read": 2, "num_duplicates": 0, "num_conflicts": 0, "after": measured, "before": measured,
             "failures": [failure], "seconds": {"route": 1.0}, "steps": [0, 3, 2], "margins": [4.0, 5.0],
-            "router": {"curve": curve, "threshold": 0.1},
+            "router": {"curve": curve, "threshold": 0.1, "margin": 0.5},
         }
     )  # fmt: skip
     assert "0.500" in page
