@@ -90,6 +90,11 @@ class Pool(IterableDataset):
         """All texts."""
         return [text for texts in (*self.keys, *self.queries, self.mentions) for text in texts]
 
+    def sample(self, seed: int) -> list[list[int]]:
+        """Token ids of some of the texts."""
+        texts = self.texts()
+        return [text.ids for text in random.Random(seed).sample(texts, min(NUM_WHITENING_TEXTS, len(texts)))]
+
     def __iter__(self):
         step = self.start
         while True:
@@ -100,15 +105,19 @@ class Pool(IterableDataset):
         """Draw one step."""
         numbers = self.neighbourhood.draw(self.settings.num_facts_per_step, rng)
         num_keys = max(1, round(len(numbers) * self.settings.stored_share))
-        texts = [rng.choice(self.keys[number]) for number in numbers[:num_keys]]
-        texts += [rng.choice(self.queries[number]) for number in numbers]
-        texts += [self.mentions[number] for number in numbers[:num_keys]]
+        texts = self.draw(numbers, num_keys, rng)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i].ids))
         size = -(-len(order) // NUM_PARTS)
         parts = [self._part(texts, order[start : start + size], num_keys) for start in range(0, len(order), size)]
         groups = self.neighbourhood.groups
         subject = _codes(groups[text.group].subject for text in texts)
         return RouteBatch(parts, subject, _codes(groups[number].relation for number in numbers), num_keys)
+
+    def draw(self, numbers: list[int], num_keys: int, rng: random.Random) -> list[Text]:
+        """The texts of a step about groups with these numbers, of which the first have a key."""
+        texts = [rng.choice(self.keys[number]) for number in numbers[:num_keys]]
+        texts += [rng.choice(self.queries[number]) for number in numbers]
+        return texts + [self.mentions[number] for number in numbers[:num_keys]]
 
     def _part(self, texts: list[Text], numbers: list[int], num_keys: int) -> Part:
         rows = [self.features[id(texts[number])] for number in numbers]
@@ -191,17 +200,21 @@ class RouteModule(lightning.LightningModule):
         torch.manual_seed(self.global_step)
         for part in batch.parts:
             part.features = functional.dropout(part.features, self.settings.feature_dropout)
+        losses = self.losses(batch)
+        self.log_dict(losses, prog_bar=True)
+        return torch.stack(list(losses.values())).sum()
+
+    def losses(self, batch: RouteBatch) -> dict[str, Tensor]:
+        """What is minimised, by name."""
         ends, silent = queries_of(self.router, batch)
         of_subject, of_relation = self.log_temperatures.exp()
         subject, relation = self.router.widths
-        losses = {
+        return {
             "subject": alike_loss(ends[:, :subject], batch.subject[: len(ends)], batch.num_keys, of_subject),
             "relation": alike_loss(ends[:, subject:], _relations(batch), batch.num_keys, of_relation),
             "gate": gate_loss(self.router, batch, ends[:, -relation:], silent),
             "mention": subject_loss(self.router, batch),
         }
-        self.log_dict(losses, prog_bar=True)
-        return torch.stack(list(losses.values())).sum()
 
     def transfer_batch_to_device(self, batch: RouteBatch, device: torch.device, dataloader_idx: int) -> RouteBatch:
         parts = [Part(**{name: table.to(device) for name, table in vars(part).items()}) for part in batch.parts]
@@ -340,10 +353,7 @@ def train_router(
     torch.nn.Module.to(backbone, "cuda" if torch.cuda.is_available() else "cpu")
     router = new_router(config).to(next(backbone.parameters()).device)
     pool = make_pool(train, TextMaker(train, unrelated, joiners, settings), settings, seed)
-    sample = random.Random(seed).sample(
-        [text.ids for text in pool.texts()], min(NUM_WHITENING_TEXTS, len(pool.texts()))
-    )
-    fit_whitening(router, backbone, config.feature_layers, sample)
+    fit_whitening(router, backbone, config.feature_layers, pool.sample(seed))
     observe_pool(router, backbone, config.feature_layers, pool)
     fit(
         RouteModule(router, settings),
