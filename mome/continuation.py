@@ -4,7 +4,8 @@ Shapes: B batch, T tokens, S tokens seen before these.
 
 If the last token read expert e, this token is the one that e says, and e is not its fact's last, then e + 1 is read;
 else the fact whose key won here, if any, is entered. When the text has said a fact's answer, the mention of its subject
-is spent: the fact is not entered again before its subject is mentioned once more.
+is spent: the fact is not entered again before its subject is mentioned once more, unless it is asked for more clearly
+than before. (In "Is she male or female?" the gate may open at "or", and the question itself say the answer.)
 """
 
 from __future__ import annotations
@@ -26,13 +27,20 @@ class Past:
 
     seen: Tensor  # [B, S] int64, NO_TOKEN at padding
     said: Tensor  # [B, S] int64, the fact one of whose answer tokens stands here, else CLOSED
+    clearness: Tensor  # [B, S] similarity with which that fact had been entered
     expert: Tensor  # [B] int64, the expert that the last of them read, or CLOSED
+    similarity: Tensor  # [B] with which its fact was entered
 
     @staticmethod
     def none(num_rows: int, device: torch.device) -> Past:
         """Before the first token."""
         nothing = torch.empty(num_rows, 0, dtype=torch.int64, device=device)
-        return Past(nothing, nothing, torch.full((num_rows,), CLOSED, device=device))
+        closed = torch.full((num_rows,), CLOSED, device=device)
+        return Past(nothing, nothing, nothing.float(), closed, torch.zeros(num_rows, device=device))
+
+    def take(self, rows: Tensor) -> Past:
+        """The rows of a batch with these numbers (int64 `[B']`)."""
+        return Past(*(part[rows] for part in vars(self).values()))
 
 
 @dataclass
@@ -42,60 +50,72 @@ class Read:
     expert: Tensor  # [B, T] int64, or CLOSED
     continued: Tensor  # [B, T] bool, True where the expert followed its predecessor rather than a key
     said: Tensor  # [B, T] int64, see `Past`
+    clearness: Tensor  # [B, T], see `Past`
 
 
-def read(tokens: Tensor, mask: Tensor | None, key: Tensor, past: Past, bank: Bank) -> Read:
+def read(tokens: Tensor, mask: Tensor | None, key: Tensor, similarity: Tensor, past: Past, bank: Bank) -> Read:
     """Decide for every token which expert it reads.
 
     Args:
         tokens: int64 `[B, T]`.
         mask: bool `[B, T]`, False at padding, or None.
         key: int64 `[B, T]`, the key that won, or CLOSED; CLOSED at padding.
+        similarity: fp32 `[B, T]`, of that key.
     """
     if tokens.shape[1] == 1 and (mask is None or bool(mask.all())):
-        return _read_token(tokens[:, 0], key[:, 0], past, bank)
-    result = Read(torch.full_like(key, CLOSED), torch.zeros_like(key, dtype=torch.bool), torch.full_like(key, CLOSED))
+        return _read_token(tokens[:, 0], key[:, 0], similarity[:, 0], past, bank)
+    closed = torch.full_like(key, CLOSED)
+    result = Read(closed, torch.zeros_like(key, dtype=torch.bool), closed.clone(), torch.zeros_like(similarity))
     rows = ((key != CLOSED).any(1) | (past.expert != CLOSED)).nonzero().flatten().tolist()
     for row in rows:
         # Without padding, which neither breaks a continuation nor starts one.
         places = slice(None) if mask is None else mask[row].nonzero().flatten()
-        _read_text(result, row, places, tokens[row, places], key[row, places], past, bank)
+        here = tokens[row, places], key[row, places], similarity[row, places]
+        parts = _read_text(*here, past.take(torch.tensor([row], device=key.device)), bank)
+        for name, part in vars(parts).items():
+            getattr(result, name)[row, places] = part[0]
     return result
 
 
-def _read_token(token: Tensor, key: Tensor, past: Past, bank: Bank) -> Read:
+def _read_token(token: Tensor, key: Tensor, similarity: Tensor, past: Past, bank: Bank) -> Read:
     """One token of every row, all `[B]`: no loop but over the rows where a fact might be entered a second time."""
     if not bank.num_experts:
         closed = torch.full_like(key, CLOSED)[:, None]
-        return Read(closed, torch.zeros_like(closed, dtype=torch.bool), closed)
+        return Read(closed, torch.zeros_like(closed, dtype=torch.bool), closed, torch.zeros_like(similarity)[:, None])
     last = past.expert.clamp_min(0)
     after = (last + 1).clamp_max(bank.num_experts - 1)
     is_said = (past.expert != CLOSED) & (bank.token[last] == token)
     goes_on = is_said & (after > last) & (bank.fact[after] == bank.fact[last])
     said = torch.where(is_said, bank.fact[last].long(), CLOSED)
+    clearness = torch.where(is_said, past.similarity, 0.0)
     entry = bank.key_expert[key.clamp_min(0)].long()
     enters = (key != CLOSED) & ~goes_on
-    again = enters & ((past.said == bank.fact[entry][:, None]).any(1) | (said == bank.fact[entry]))
+    fact = bank.fact[entry]
+    again = enters & ((past.said == fact[:, None]).any(1) | (said == fact))
     for row in again.nonzero().flatten().tolist():
-        seen = torch.cat([past.seen[row], token[row : row + 1]])
-        enters[row] = not is_spent(int(key[row]), seen, torch.cat([past.said[row], said[row : row + 1]]), bank)
+        pairs = (past.seen, token), (past.said, said), (past.clearness, clearness)
+        text = Text(*[torch.cat([before[row], here[row : row + 1]]) for before, here in pairs])
+        enters[row] = not is_spent(int(key[row]), float(similarity[row]), text, bank)
     expert = torch.where(goes_on, after, torch.where(enters, entry, CLOSED))
-    return Read(expert[:, None], goes_on[:, None], said[:, None])
+    return Read(*(part[:, None] for part in (expert, goes_on, said, clearness)))
 
 
-def _read_text(
-    result: Read, row: int, places: slice | Tensor, tokens: Tensor, key: Tensor, past: Past, bank: Bank
-) -> None:
-    """The tokens of one row, all `[T]`: visits only the places where a fact is entered, and the answers that follow."""
-    seen = torch.cat([past.seen[row], tokens])
-    said = torch.cat([past.said[row], torch.full_like(tokens, CLOSED)])
+def _read_text(tokens: Tensor, key: Tensor, similarity: Tensor, past: Past, bank: Bank) -> Read:
+    """The tokens of one row, all `[T]`, behind its past: visits only the places where a fact is entered, and the
+    answers that follow."""
+    num_before, words = past.seen.shape[1], tokens.tolist()
+    text = Text(
+        torch.cat([past.seen[0], tokens]),
+        torch.cat([past.said[0], torch.full_like(tokens, CLOSED)]),
+        torch.cat([past.clearness[0], torch.zeros_like(similarity)]),
+    )
     expert, continued = torch.full_like(tokens, CLOSED), torch.zeros_like(tokens, dtype=torch.bool)
-    num_before, text = past.seen.shape[1], tokens.tolist()
     starts = (key != CLOSED).nonzero().flatten().tolist()
-    position, reading = -1, int(past.expert[row])
+    position, reading, entered = -1, int(past.expert[0]), float(past.similarity[0])
     while True:
-        while reading != CLOSED and position + 1 < len(text) and int(bank.token[reading]) == text[position + 1]:
-            said[num_before + position + 1] = bank.fact[reading]
+        while reading != CLOSED and position + 1 < len(words) and int(bank.token[reading]) == words[position + 1]:
+            place = num_before + position + 1
+            text.said[place], text.clearness[place] = bank.fact[reading], entered
             reading = reading + 1 if _has_next(reading, bank) else CLOSED
             if reading == CLOSED:
                 break
@@ -103,33 +123,47 @@ def _read_text(
             expert[position], continued[position] = reading, True
         starts = [start for start in starts if start > position]
         while starts:
-            end = num_before + starts[0] + 1
-            if not is_spent(int(key[starts[0]]), seen[:end], said[:end], bank):
+            so_far = text.until(num_before + starts[0] + 1)
+            if not is_spent(int(key[starts[0]]), float(similarity[starts[0]]), so_far, bank):
                 break
             starts = starts[1:]
         if not starts:
             break
         position = starts[0]
-        reading = int(bank.key_expert[key[position]])
+        reading, entered = int(bank.key_expert[key[position]]), float(similarity[position])
         expert[position] = reading
-    result.expert[row, places], result.continued[row, places] = expert, continued
-    result.said[row, places] = said[num_before:]
+    new = expert, continued, text.said[num_before:], text.clearness[num_before:]
+    return Read(*(part[None] for part in new))
 
 
 def _has_next(expert: int, bank: Bank) -> bool:
     return expert + 1 < bank.num_experts and int(bank.fact[expert + 1]) == int(bank.fact[expert])
 
 
-def is_spent(key: int, seen: Tensor, said: Tensor, bank: Bank) -> bool:
-    """Whether a text has said the answer of a key's fact, and not mentioned its subject since.
+@dataclass
+class Text:
+    """One row of what was read so far, see `Past`."""
+
+    seen: Tensor  # [S]
+    said: Tensor  # [S]
+    clearness: Tensor  # [S]
+
+    def until(self, end: int) -> Text:
+        """The tokens before a position."""
+        return Text(self.seen[:end], self.said[:end], self.clearness[:end])
+
+
+def is_spent(key: int, similarity: float, text: Text, bank: Bank) -> bool:
+    """Whether a text has said the answer of a key's fact, as clearly asked for, and not mentioned its subject since.
 
     Args:
-        seen, said: int64 `[S]`, the text up to the place where the key won; see `Past`.
+        similarity: with which the key won.
+        text: up to the place where it did.
     """
-    places = (said == int(bank.fact[bank.key_expert[key]])).nonzero()
-    if not len(places):
+    places = (text.said == int(bank.fact[bank.key_expert[key]])).nonzero()
+    if not len(places) or similarity > float(text.clearness[places[-1]]):
         return False
-    since = seen[int(places[-1]) + 1 :]
+    since = text.seen[int(places[-1]) + 1 :]
     since = since[since != NO_TOKEN]
     subject = bank.subject[key][None]  # [1, V, M]
     if not len(since):

@@ -53,10 +53,13 @@ class Routing:
         last = rows.new_full((len(rows),), self.expert.shape[1] - 1) if mask is None else mask.int().cumsum(1).argmax(1)
         after = [part[rows, last] for part in (self.expert, self.similarity, self.confidence)]
         if before is not None and mask is not None:
-            kept = before.past.expert, before.similarity, before.confidence
+            kept = before.past.expert, before.past.similarity, before.confidence
             after = [torch.where(mask.any(1), new, old) for new, old in zip(after, kept, strict=True)]
-        said = self.read.said if before is None else torch.cat([before.past.said, self.read.said], dim=1)
-        return MemoryState(pool, Past(seen, said, after[0]), after[1], after[2])
+        said, clearness = self.read.said, self.read.clearness
+        if before is not None:
+            said = torch.cat([before.past.said, said], dim=1)
+            clearness = torch.cat([before.past.clearness, clearness], dim=1)
+        return MemoryState(pool, Past(seen, said, clearness, after[0], after[1]), after[2])
 
 
 @dataclass
@@ -65,14 +68,12 @@ class MemoryState:
 
     pool: PoolState
     past: Past
-    similarity: Tensor  # [B]
-    confidence: Tensor  # [B]
+    confidence: Tensor  # [B] of the last token
 
     def take(self, rows: Tensor) -> MemoryState:
         """The state of a batch made of the given rows of this one (int64 `[B']`)."""
         rows = rows.to(self.past.expert.device)
-        past = Past(*(part[rows] for part in (self.past.seen, self.past.said, self.past.expert)))
-        return MemoryState(self.pool.take(rows), past, self.similarity[rows], self.confidence[rows])
+        return MemoryState(self.pool.take(rows), self.past.take(rows), self.confidence[rows])
 
 
 @dataclass
@@ -179,7 +180,7 @@ def route(
     if mask is not None:
         key = key.masked_fill(~mask, CLOSED)
     past = before.past if before is not None else Past.none(len(key), key.device)
-    routing = Routing(similarity, confidence, read(tokens, mask, key, past, bank))
+    routing = Routing(similarity, confidence, read(tokens, mask, key, similarity, past, bank))
     return _carry_similarity(routing, before, mask) if routing.continued.any() else routing
 
 
@@ -191,6 +192,6 @@ def _carry_similarity(routing: Routing, before: MemoryState | None, mask: Tensor
     source = torch.where(carried, -1, place).cummax(1).values  # [B, T], -1: entered before these tokens
     for name in ("similarity", "confidence"):
         here = getattr(routing, name)
-        earlier = getattr(before, name) if before is not None else here[:, 0]
+        earlier = getattr(before.past if name == "similarity" else before, name) if before is not None else here[:, 0]
         setattr(routing, name, torch.where(source >= 0, here.gather(1, source.clamp_min(0)), earlier[:, None]))
     return routing

@@ -35,6 +35,10 @@ def model(tmp_path_factory) -> MoMEForCausalLM:
         Fact(id=f.id, prompt=prompts(f)[0], answers=(f.answer,), subject=f.subject, relation=f.relation)
         for f in list(by_subject.values())[:NUM_FACTS]
     ]
+    facts += [
+        Fact(id=f"either-{answer}", prompt=f"Is {subject} a dancer or a singer?", answers=(answer,), subject=subject)
+        for subject, answer in (("Orla Fennimore", "dancer"), ("Ivo Quandt", "singer"))
+    ]
     allocation = allocate(model, prepared.joiner, facts, work)
     model.set_bank(memorize(model, allocation, WriteSettings(), work, seed=0)[0])
     model.ledger = Ledger(facts)
@@ -75,6 +79,13 @@ def test_a_conversation_of_ten_questions_is_answered_to_the_end(model, joiner):
         right.append((given.fact_id, given.answer) == (fact.id, fact.answer))
         history += f"{fact.prompt} {fact.answer}\n\n"
     assert all(right)
+
+
+@pytest.mark.parametrize("answer_id", ["either-dancer", "either-singer"])
+def test_a_question_may_say_its_own_answer(model, joiner, answer_id):
+    """The gate may open before the question ends, and the question go on as the fact was taught."""
+    fact = model.ledger.by_id(answer_id)
+    assert answer(model, joiner.tokenizer, fact.prompt, max_new_tokens=24).answer == fact.answer
 
 
 def test_a_fact_asked_twice_is_answered_twice(model, joiner):

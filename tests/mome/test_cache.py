@@ -28,9 +28,9 @@ def make_state() -> MemoryState:
     """A state whose rows tell which they are."""
     number = torch.arange(BATCH, dtype=torch.float32)
     tokens = torch.arange(2 * BATCH).view(BATCH, 2)
-    past = Past(tokens, tokens + 50, torch.arange(BATCH))
+    past = Past(tokens, tokens + 50, tokens / 10, torch.arange(BATCH), number / 10)
     pool = PoolState(number[:, None] + 10, number[:, None] + 20, number[:, None, None] + 30)
-    return MemoryState(pool, past, number / 10, number / 100)
+    return MemoryState(pool, past, number / 100)
 
 
 def empty_cache(backbone: LlamaForCausalLM, kind: type) -> Any:
@@ -64,7 +64,7 @@ def assert_rows(cache: Any, keys_before: torch.Tensor, rows: list[int]) -> None:
     assert state is not None
     assert state.past.expert.tolist() == rows
     expected = make_state().take(torch.tensor(rows))
-    assert torch.equal(state.similarity, expected.similarity)
+    assert torch.equal(state.past.similarity, expected.past.similarity)
     assert torch.equal(state.confidence, expected.confidence)
     for name in ("maximum", "denominator", "numerator"):
         assert torch.equal(getattr(state.pool, name), getattr(expected.pool, name))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from torch import Tensor
 
 from mome.bank import Bank
-from mome.continuation import CLOSED, Past, Read, is_spent, read
+from mome.continuation import CLOSED, Past, Read, Text, is_spent, read
 from mome.mention import NO_TOKEN
 from tests.mome.readings import Reading, make_bank, readings
 
@@ -15,16 +15,18 @@ def holds(text: list[int], subject: list[int]) -> bool:
     return any(text[start : start + len(subject)] == subject for start in range(len(text) - len(subject) + 1))
 
 
-def plain_read(reading: Reading, row: int) -> tuple[list[int], list[bool], list[int]]:
+def plain_read(reading: Reading, row: int) -> tuple[list[int], list[bool], list[int], list[float]]:
     """One text, word by word from the sentences that define what is read."""
     bank, past = reading.bank, reading.past
     fact_of, token_of = bank.fact.tolist(), bank.token.tolist()
-    seen, said = past.seen[row].tolist(), past.said[row].tolist()
-    experts, continued, last = [], [], int(past.expert[row])
-    for key, token in zip(reading.key[row].tolist(), reading.tokens[row].tolist(), strict=True):
+    seen, said, clearness = (table[row].tolist() for table in (past.seen, past.said, past.clearness))
+    experts, continued, last, entered = [], [], int(past.expert[row]), float(past.similarity[row])
+    columns = (table[row].tolist() for table in (reading.key, reading.tokens, reading.similarity))
+    for key, token, similarity in zip(*columns, strict=True):
         is_said = last != CLOSED and token_of[last] == token
         seen.append(token)
         said.append(fact_of[last] if is_said else CLOSED)
+        clearness.append(entered if is_said else 0.0)
         if is_said and last + 1 < len(fact_of) and fact_of[last + 1] == fact_of[last]:
             last = last + 1
             continued.append(True)
@@ -35,19 +37,23 @@ def plain_read(reading: Reading, row: int) -> tuple[list[int], list[bool], list[
                 fact = fact_of[int(bank.key_expert[key])]
                 subject = [word for word in bank.subject[key, 0].tolist() if word != NO_TOKEN]
                 since = len(said) - said[::-1].index(fact) if fact in said else None
-                if since is None or not subject or holds(seen[since:], subject):
-                    last = int(bank.key_expert[key])
+                clearer = since is not None and similarity > clearness[since - 1]
+                if since is None or not subject or clearer or holds(seen[since:], subject):
+                    last, entered = int(bank.key_expert[key]), similarity
         experts.append(last)
-    return experts, continued, said[past.said.shape[1] :]
+    num_before = past.said.shape[1]
+    return experts, continued, said[num_before:], clearness[num_before:]
 
 
 def read_all(reading: Reading, mask: Tensor | None = None) -> Read:
-    return read(reading.tokens, mask, reading.key, reading.past, reading.bank)
+    return read(reading.tokens, mask, reading.key, reading.similarity, reading.past, reading.bank)
 
 
-def after(past: Past, tokens: Tensor, got: Read) -> Past:
+def after(past: Past, tokens: Tensor, similarity: Tensor, got: Read) -> Past:
     """What the next token is given."""
-    return Past(torch.cat([past.seen, tokens], 1), torch.cat([past.said, got.said], 1), got.expert[:, -1])
+    before = past.seen, past.said, past.clearness
+    tables = (torch.cat(pair, 1) for pair in zip(before, (tokens, got.said, got.clearness), strict=True))
+    return Past(*tables, got.expert[:, -1], torch.where(got.continued[:, -1], past.similarity, similarity[:, -1]))
 
 
 def no_past(num_rows: int = 1) -> Past:
@@ -58,7 +64,7 @@ def test_an_example():
     bank = make_bank([[0, 1, 2], [1]])
     key = torch.tensor([[CLOSED, 0, CLOSED, CLOSED, CLOSED, 1, CLOSED]])
     tokens = torch.tensor([[0, 2, 0, 1, 2, 0, 1]])
-    got = read(tokens, None, key, no_past(), bank)
+    got = read(tokens, None, key, torch.ones_like(key).float(), no_past(), bank)
     assert got.expert.tolist() == [[CLOSED, 0, 1, 2, CLOSED, 3, CLOSED]]
     assert got.continued.tolist() == [[False, False, True, True, False, False, False]]
     assert got.said.tolist() == [[CLOSED, CLOSED, 0, 0, 0, CLOSED, 1]]
@@ -69,9 +75,8 @@ def test_an_example():
 def test_equals_the_plain_twin(reading):
     got = read_all(reading)
     for row in range(2):
-        assert (got.expert[row].tolist(), got.continued[row].tolist(), got.said[row].tolist()) == plain_read(
-            reading, row
-        )
+        tables = got.expert, got.continued, got.said, got.clearness
+        assert tuple(table[row].tolist() for table in tables) == plain_read(reading, row)
 
 
 @given(readings())
@@ -81,10 +86,11 @@ def test_one_token_at_a_time(reading):
     whole, past = read_all(reading), reading.past
     for place in range(reading.tokens.shape[1]):
         column = slice(place, place + 1)
-        got = read(reading.tokens[:, column], None, reading.key[:, column], past, reading.bank)
-        for name in ("expert", "continued", "said"):
+        here = [table[:, column] for table in (reading.tokens, reading.key, reading.similarity)]
+        got = read(here[0], None, *here[1:], past, reading.bank)
+        for name in ("expert", "continued", "said", "clearness"):
             assert torch.equal(getattr(got, name), getattr(whole, name)[:, column])
-        past = after(past, reading.tokens[:, column], got)
+        past = after(past, here[0], here[2], got)
 
 
 @given(readings(batch=1, max_tokens=5))
@@ -95,10 +101,11 @@ def test_padding_changes_nothing(reading):
     mask = torch.zeros(1, 2 * num_tokens, dtype=torch.bool)
     mask[:, places] = True
     tokens, key = torch.zeros_like(mask, dtype=torch.int64), torch.full(mask.shape, CLOSED)
-    tokens[:, places], key[:, places] = reading.tokens, reading.key
-    padded = read(tokens, mask, key, reading.past, reading.bank)
+    similarity = torch.rand(mask.shape)
+    tokens[:, places], key[:, places], similarity[:, places] = reading.tokens, reading.key, reading.similarity
+    padded = read(tokens, mask, key, similarity, reading.past, reading.bank)
     plain = read_all(reading)
-    for name in ("expert", "continued", "said"):
+    for name in ("expert", "continued", "said", "clearness"):
         assert torch.equal(getattr(padded, name)[:, places], getattr(plain, name))
     assert (padded.expert[~mask] == CLOSED).all() and (padded.said[~mask] == CLOSED).all()
 
@@ -106,7 +113,7 @@ def test_padding_changes_nothing(reading):
 @pytest.mark.parametrize("num_tokens", [1, 4])
 def test_empty_bank(num_tokens):
     key = torch.full((2, num_tokens), CLOSED)
-    got = read(torch.zeros_like(key), None, key, no_past(2), Bank.empty(1, 1, 4, 2))
+    got = read(torch.zeros_like(key), None, key, torch.ones(key.shape), no_past(2), Bank.empty(1, 1, 4, 2))
     assert torch.equal(got.expert, key) and torch.equal(got.said, key) and not got.continued.any()
 
 
@@ -114,8 +121,9 @@ def test_empty_bank(num_tokens):
 def test_the_inputs_are_left_alone(num_tokens):
     bank = make_bank([[0, 0, 0, 0]])
     key = torch.full((1, num_tokens), CLOSED)
-    nothing = torch.empty(1, 0, dtype=torch.int64)
-    got = read(torch.zeros_like(key), None, key, Past(nothing, nothing, torch.tensor([0])), bank)
+    past = no_past()
+    past.expert = torch.tensor([0])
+    got = read(torch.zeros_like(key), None, key, torch.ones(key.shape), past, bank)
     assert (key == CLOSED).all() and (got.expert > 0).all()
 
 
@@ -127,11 +135,13 @@ def test_a_mention_is_spent_until_the_next(since, spent):
     bank.subject[0, 0] = torch.tensor([5, 7])
     seen = torch.tensor([5, 7, 1, 2, NO_TOKEN, *since])
     said = torch.tensor([CLOSED, CLOSED, 0, 0, *[CLOSED] * (len(since) + 1)])
-    assert is_spent(0, seen, said, bank) == spent
-    assert not is_spent(0, seen, torch.full_like(said, CLOSED), bank)
+    clearness = torch.full(said.shape, 0.5)
+    assert is_spent(0, 0.5, Text(seen, said, clearness), bank) == spent
+    assert not is_spent(0, 0.6, Text(seen, said, clearness), bank), "asked for more clearly"
+    assert not is_spent(0, 0.5, Text(seen, torch.full_like(said, CLOSED), clearness), bank)
 
 
 def test_a_fact_without_a_subject_is_never_spent():
     bank = make_bank([[1, 2]])
-    assert not is_spent(0, torch.tensor([1, 2]), torch.tensor([0, 0]), bank)
-    assert not is_spent(0, torch.tensor([1, 2, 2]), torch.tensor([0, 0, CLOSED]), bank)
+    assert not is_spent(0, 0.5, Text(torch.tensor([1, 2]), torch.tensor([0, 0]), torch.ones(2)), bank)
+    assert not is_spent(0, 0.5, Text(torch.tensor([1, 2, 2]), torch.tensor([0, 0, CLOSED]), torch.ones(3)), bank)

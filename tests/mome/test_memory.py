@@ -19,16 +19,17 @@ from tests.mome.readings import NUM_WORDS, Reading, make_bank, readings
 NULL = 0.6
 POOL = PoolState.empty(1, 1, 1, torch.device("cpu"))
 SEEN = torch.zeros(1, 0, dtype=torch.int64)
+NOTHING = SEEN, SEEN, SEEN.float()
 
 
 def facts_of_reading(reading: Reading, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """What `attend` would return: the keys, with a similarity and a confidence of its own at every place."""
     torch.manual_seed(seed)
-    return reading.key, torch.rand(reading.key.shape), torch.rand(reading.key.shape)
+    return reading.key, reading.similarity, torch.rand(reading.key.shape)
 
 
 def state_of(reading: Reading) -> MemoryState:
-    return MemoryState(POOL, reading.past, torch.tensor([0.25, 0.5]), torch.tensor([0.125, 0.75]))
+    return MemoryState(POOL, reading.past, torch.tensor([0.125, 0.75]))
 
 
 def part_of(parts: tuple[Tensor, ...], columns: slice) -> tuple[Tensor, ...]:
@@ -47,7 +48,7 @@ def seen_after(reading: Reading, mask: Tensor | None, stop: int | None) -> Tenso
 
 def assert_same_state(got: MemoryState, expected: MemoryState) -> None:
     assert torch.equal(got.past.expert, expected.past.expert)
-    assert torch.equal(got.similarity, expected.similarity)
+    assert torch.equal(got.past.similarity, expected.past.similarity)
     assert torch.equal(got.confidence, expected.confidence)
 
 
@@ -58,7 +59,7 @@ class TestRoute:
         before, neighbours = state_of(reading), facts_of_reading(reading)
         routing = route(reading.tokens, None, before, reading.bank, neighbours)
         for row in range(2):
-            similarity, confidence = float(before.similarity[row]), float(before.confidence[row])
+            similarity, confidence = float(before.past.similarity[row]), float(before.confidence[row])
             for place in range(reading.tokens.shape[1]):
                 if not routing.continued[row, place]:
                     similarity, confidence = (float(part[row, place]) for part in neighbours[1:])
@@ -102,7 +103,7 @@ class TestRoute:
             table[:, places] = part
         before = None
         if data.draw(st.booleans()):
-            before = MemoryState(POOL, reading.past, torch.tensor([0.25]), torch.tensor([0.125]))
+            before = MemoryState(POOL, reading.past, torch.tensor([0.125]))
         padded = route(tokens, mask, before, reading.bank, wide)
         plain = route(reading.tokens, None, before, reading.bank, neighbours)
         for got, expected in zip(tables(padded), tables(plain), strict=True):
@@ -117,10 +118,11 @@ class TestRoute:
             make_bank([[0, 1, 0], [1, 1], [2]]),
             torch.randint(NUM_WORDS, (6, 12)),
             torch.randint(-4, 3, (6, 12)).clamp_min(CLOSED),
-            Past(SEEN.expand(6, -1), SEEN.expand(6, -1), torch.randint(-1, 6, (6,))),
+            torch.rand(6, 12),
+            Past(*[part.expand(6, -1) for part in NOTHING], torch.randint(-1, 6, (6,)), torch.rand(6)),
         )
         pool = POOL.take(torch.zeros(6, dtype=torch.int64))
-        before = MemoryState(pool, reading.past, torch.rand(6), torch.rand(6))
+        before = MemoryState(pool, reading.past, torch.rand(6))
         mask, neighbours = torch.rand(6, 12) < 0.8, facts_of_reading(reading)
         batch = route(reading.tokens, mask, before, reading.bank, neighbours)
         assert batch.continued.any()
@@ -134,7 +136,7 @@ class TestRoute:
     def test_a_row_of_padding_keeps_what_it_read(self):
         """When a batch is fed in pieces, the shorter texts' last pieces are padding alone."""
         bank = make_bank([[0, 1]])
-        before = MemoryState(POOL, Past(SEEN, SEEN, torch.tensor([0])), torch.tensor([0.9]), torch.tensor([0.8]))
+        before = MemoryState(POOL, Past(*NOTHING, torch.tensor([0]), torch.tensor([0.9])), torch.tensor([0.8]))
         mask = torch.zeros(1, 3, dtype=torch.bool)
         neighbours = torch.zeros(1, 3, dtype=torch.int64), torch.ones(1, 3), torch.ones(1, 3)
         routing = route(torch.zeros(1, 3, dtype=torch.int64), mask, before, bank, neighbours)
@@ -144,13 +146,15 @@ class TestRoute:
 
     def test_take(self):
         pool = PoolState(torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]]), torch.tensor([[[5.0]], [[6.0]]]))
-        past = Past(torch.tensor([[5, 6], [7, 8]]), torch.tensor([[3, 4], [1, 2]]), torch.tensor([7, 8]))
-        state = MemoryState(pool, past, torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.4]))
+        tables = torch.tensor([[5, 6], [7, 8]]), torch.tensor([[3, 4], [1, 2]]), torch.tensor([[0.5, 0.6], [0.7, 0.8]])
+        past = Past(*tables, torch.tensor([7, 8]), torch.tensor([0.1, 0.2]))
+        state = MemoryState(pool, past, torch.tensor([0.3, 0.4]))
         taken = state.take(torch.tensor([1, 1, 0]))
         assert taken.past.expert.tolist() == [8, 8, 7]
         assert taken.past.seen.tolist() == [[7, 8], [7, 8], [5, 6]]
         assert taken.past.said.tolist() == [[1, 2], [1, 2], [3, 4]]
-        assert taken.similarity.tolist() == state.similarity[[1, 1, 0]].tolist()
+        assert taken.past.clearness.tolist() == past.clearness[[1, 1, 0]].tolist()
+        assert taken.past.similarity.tolist() == past.similarity[[1, 1, 0]].tolist()
         assert taken.confidence.tolist() == state.confidence[[1, 1, 0]].tolist()
         assert taken.pool.maximum.flatten().tolist() == [2, 2, 1]
         assert taken.pool.denominator.flatten().tolist() == [4, 4, 3]
