@@ -125,7 +125,7 @@ def main(argv: list[str]) -> None:
         runs = [run_variant(VARIANTS[name], settings, groups, unseen, texts, seed) for seed in settings.seeds]
         result[name] = {key: round(sum(run[key] for run in runs) / len(runs), 4) for key in runs[0]}
         print_table(result)
-    record("routing", f"mome bench routing {' '.join(argv)}", result)
+        record("routing", f"mome bench routing {' '.join(argv)}", result)
     flat = {f"{name.replace(' ', '_')}_{key}": value for name, row in result.items() for key, value in row.items()}
     print(json.dumps(flat))
 

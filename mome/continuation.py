@@ -5,7 +5,8 @@ Shapes: B batch, T tokens, S tokens seen before these.
 If the last token read expert e, this token is the one that e says, and e is not its fact's last, then e + 1 is read;
 else the fact whose key won here, if any, is entered. When the text has said a fact's answer, the mention of its subject
 is spent: the fact is not entered again before its subject is mentioned once more, unless it is asked for more clearly
-than before. (In "Is she male or female?" the gate may open at "or", and the question itself say the answer.)
+than before. (In "Is she male or female?" the gate may open at "or", and the question itself say the answer.) And at the
+end of its own taught prompt a fact is always entered, whatever went before.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from mome.bank import Bank
 from mome.mention import NO_TOKEN, first_held, missing
 
 CLOSED = -1
+# A key that comes this near is that of the very prompt.
+SAME_PROMPT = 0.99
 
 
 @dataclass
@@ -89,6 +92,7 @@ def _read_token(token: Tensor, key: Tensor, similarity: Tensor, past: Past, bank
     said = torch.where(is_said, bank.fact[last].long(), CLOSED)
     clearness = torch.where(is_said, past.similarity, 0.0)
     entry = bank.key_expert[key.clamp_min(0)].long()
+    goes_on &= (key == CLOSED) | (similarity < SAME_PROMPT)
     enters = (key != CLOSED) & ~goes_on
     fact = bank.fact[entry]
     again = enters & ((past.said == fact[:, None]).any(1) | (said == fact))
@@ -111,14 +115,15 @@ def _read_text(tokens: Tensor, key: Tensor, similarity: Tensor, past: Past, bank
     )
     expert, continued = torch.full_like(tokens, CLOSED), torch.zeros_like(tokens, dtype=torch.bool)
     starts = (key != CLOSED).nonzero().flatten().tolist()
+    is_prompt = ((key != CLOSED) & (similarity >= SAME_PROMPT)).tolist()
     position, reading, entered = -1, int(past.expert[0]), float(past.similarity[0])
     while True:
         while reading != CLOSED and position + 1 < len(words) and int(bank.token[reading]) == words[position + 1]:
             place = num_before + position + 1
             text.said[place], text.clearness[place] = bank.fact[reading], entered
-            reading = reading + 1 if _has_next(reading, bank) else CLOSED
-            if reading == CLOSED:
+            if not _has_next(reading, bank) or is_prompt[position + 1]:
                 break
+            reading += 1
             position += 1
             expert[position], continued[position] = reading, True
         starts = [start for start in starts if start > position]
@@ -161,11 +166,11 @@ def is_spent(key: int, similarity: float, text: Text, bank: Bank) -> bool:
         text: up to the place where it did.
     """
     places = (text.said == int(bank.fact[bank.key_expert[key]])).nonzero()
-    if not len(places) or similarity > float(text.clearness[places[-1]]):
+    if not len(places) or similarity >= SAME_PROMPT or similarity > float(text.clearness[places[-1]]):
         return False
     since = text.seen[int(places[-1]) + 1 :]
     since = since[since != NO_TOKEN]
     subject = bank.subject[key][None]  # [1, V, M]
     if not len(since):
         return bool((subject != NO_TOKEN).any())
-    return bool(missing(subject, first_held(subject, since[None]), torch.tensor([len(since) - 1])) > 0)
+    return bool(missing(subject, first_held(subject, since[None]), torch.tensor([len(since) - 1])))

@@ -5,7 +5,7 @@ token and a key.
 
 A query is a mean over the prefix, in which "Latvian Football Federation" and "Peruvian Football Federation" lie close
 together. The tokens themselves tell them apart: every key keeps the token ids of its fact's subject, and its similarity
-is lowered by the share of them that the text up to the token does not hold. The comparison is exact, needs no training
+is lowered where the text up to the token does not hold them all. The comparison is exact, needs no training
 and costs nothing where no key is near.
 """
 
@@ -31,7 +31,7 @@ class Mentions:
 
     subject: Tensor  # [K, V, M] int32 token ids, NO_TOKEN where a spelling is shorter
     seen: Tensor  # [B, S] int64 tokens up to the last of this forward, NO_TOKEN at padding
-    weight: float  # how much a subject that is missing altogether lowers a similarity
+    weight: float  # how much a missing subject lowers a similarity
 
     def lower(self, similarity: Tensor, key: Tensor, bound: float) -> Tensor:
         """Lower the similarities above `bound` by what is missing; the others are too small to open a gate anyway.
@@ -51,9 +51,9 @@ class Mentions:
         held = [
             first_held(self.subject[part[:, 1]], self.seen.to(home)[part[:, 0]]) for part in pairs.split(CHUNK_PAIRS)
         ]
-        share = missing(self.subject[number], torch.cat(held)[pair_of], position)
+        is_missing = missing(self.subject[number], torch.cat(held)[pair_of], position)
         lowered = similarity.clone()
-        lowered[place] -= self.weight * share.to(lowered.device)
+        lowered[place] -= self.weight * is_missing.to(lowered.device)
         return lowered
 
 
@@ -78,7 +78,7 @@ def first_held(subject: Tensor, seen: Tensor) -> Tensor:
 
 
 def missing(subject: Tensor, held: Tensor, position: Tensor) -> Tensor:
-    """Share of a subject's tokens that a text does not hold, in the spelling that fits it best; 0 without a subject.
+    """Whether a text holds a subject in none of its spellings; False for a key without a subject.
 
     Args:
         subject: int `[P, V, M]`.
@@ -86,17 +86,16 @@ def missing(subject: Tensor, held: Tensor, position: Tensor) -> Tensor:
         position: int64 `[P]`, the last token of the text that counts.
 
     Returns:
-        fp32 `[P]`.
+        bool `[P]`.
 
     >>> subject, seen = torch.tensor([[[5, 6, -1]]]), torch.tensor([[6, 5, 6]])
     >>> held = first_held(subject, seen)
     >>> missing(subject, held, torch.tensor([1])), missing(subject, held, torch.tensor([2]))
-    (tensor([0.5000]), tensor([0.]))
+    (tensor([True]), tensor([False]))
     """
     asked = subject != NO_TOKEN
-    found = asked & (held <= position[:, None, None])
-    share = 1 - found.sum(-1) / asked.sum(-1).clamp_min(1)  # [P, V], 1 where there is no such spelling
-    return torch.where(asked.flatten(1).any(1), share.amin(-1), 0.0)
+    is_held = (~asked | (held <= position[:, None, None])).all(-1) & asked.any(-1)  # [P, V]
+    return asked.flatten(1).any(1) & ~is_held.any(-1)
 
 
 def subject_rows(

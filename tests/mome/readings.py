@@ -57,7 +57,7 @@ def readings(draw: st.DrawFn, batch: int = 2, min_tokens: int = 1, max_tokens: i
     before = table(closed | st.integers(0, bank.num_experts - 1), 1).flatten()
     facts = closed | closed | st.integers(0, bank.num_keys - 1)
     num_before = draw(st.integers(0, 4))
-    tenths = st.integers(1, 9)
+    tenths = st.integers(1, 10)
     said, clearness = table(facts, num_before), table(tenths, num_before) / 10
     past = Past(table(words, num_before), said, clearness, before, table(tenths, 1).flatten() / 10)
     return Reading(bank, table(words, num_tokens), keys, table(tenths, num_tokens) / 10, past)

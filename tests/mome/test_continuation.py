@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from torch import Tensor
 
 from mome.bank import Bank
-from mome.continuation import CLOSED, Past, Read, Text, is_spent, read
+from mome.continuation import CLOSED, SAME_PROMPT, Past, Read, Text, is_spent, read
 from mome.mention import NO_TOKEN
 from tests.mome.readings import Reading, make_bank, readings
 
@@ -24,10 +24,11 @@ def plain_read(reading: Reading, row: int) -> tuple[list[int], list[bool], list[
     columns = (table[row].tolist() for table in (reading.key, reading.tokens, reading.similarity))
     for key, token, similarity in zip(*columns, strict=True):
         is_said = last != CLOSED and token_of[last] == token
+        is_prompt = key != CLOSED and similarity >= SAME_PROMPT
         seen.append(token)
         said.append(fact_of[last] if is_said else CLOSED)
         clearness.append(entered if is_said else 0.0)
-        if is_said and last + 1 < len(fact_of) and fact_of[last + 1] == fact_of[last]:
+        if is_said and last + 1 < len(fact_of) and fact_of[last + 1] == fact_of[last] and not is_prompt:
             last = last + 1
             continued.append(True)
         else:
@@ -38,7 +39,7 @@ def plain_read(reading: Reading, row: int) -> tuple[list[int], list[bool], list[
                 subject = [word for word in bank.subject[key, 0].tolist() if word != NO_TOKEN]
                 since = len(said) - said[::-1].index(fact) if fact in said else None
                 clearer = since is not None and similarity > clearness[since - 1]
-                if since is None or not subject or clearer or holds(seen[since:], subject):
+                if is_prompt or since is None or not subject or clearer or holds(seen[since:], subject):
                     last, entered = int(bank.key_expert[key]), similarity
         experts.append(last)
     num_before = past.said.shape[1]
@@ -64,10 +65,19 @@ def test_an_example():
     bank = make_bank([[0, 1, 2], [1]])
     key = torch.tensor([[CLOSED, 0, CLOSED, CLOSED, CLOSED, 1, CLOSED]])
     tokens = torch.tensor([[0, 2, 0, 1, 2, 0, 1]])
-    got = read(tokens, None, key, torch.ones_like(key).float(), no_past(), bank)
+    got = read(tokens, None, key, torch.full(key.shape, 0.5), no_past(), bank)
     assert got.expert.tolist() == [[CLOSED, 0, 1, 2, CLOSED, 3, CLOSED]]
     assert got.continued.tolist() == [[False, False, True, True, False, False, False]]
     assert got.said.tolist() == [[CLOSED, CLOSED, 0, 0, 0, CLOSED, 1]]
+
+
+@pytest.mark.parametrize(("similarity", "expected"), [(0.9, [0, 1, 2]), (1.0, [0, 1, 0])])
+def test_its_own_prompt_is_read_anew_although_the_text_goes_on(similarity, expected):
+    """The gate opened early, and the prompt says what the answer begins with: "works as", "astronaut"."""
+    key, similarities = torch.tensor([[0, CLOSED, 0]]), torch.tensor([[0.7, 0.0, similarity]])
+    tokens, bank = torch.tensor([[2, 0, 1]]), make_bank([[0, 1, 2]])
+    whole = read(tokens, None, key, similarities, no_past(), bank)
+    assert whole.expert.tolist() == [expected]
 
 
 @given(readings())
@@ -138,6 +148,7 @@ def test_a_mention_is_spent_until_the_next(since, spent):
     clearness = torch.full(said.shape, 0.5)
     assert is_spent(0, 0.5, Text(seen, said, clearness), bank) == spent
     assert not is_spent(0, 0.6, Text(seen, said, clearness), bank), "asked for more clearly"
+    assert not is_spent(0, 1.0, Text(seen, said, torch.ones(said.shape)), bank), "its own prompt"
     assert not is_spent(0, 0.5, Text(seen, torch.full_like(said, CLOSED), clearness), bank)
 
 
