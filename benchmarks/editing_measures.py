@@ -16,10 +16,11 @@ from torchmetrics.functional.classification import binary_auroc
 from mome.answer import lacks_support
 from mome.facts import Fact
 from mome.joining import Joiner
-from mome.memory import CLOSED
+from mome.memory import CLOSED, attend
+from mome.mention import NO_TOKEN, Mentions
 from mome.modeling import MoMEForCausalLM
 from train.allocate import right_pad
-from train.answers import generate_answers
+from train.answers import generate_answers, left_pad
 from train.observe import batches_of
 from train.progress import bar
 
@@ -83,13 +84,14 @@ def _supported(model: MoMEForCausalLM, joiner: Joiner, prompts: list[str]) -> tu
     """For every prompt the similarity at its end, fp32 `[B]`, and whether the memory would abstain, bool `[B]`."""
     ids = [joiner.encode_prompt(prompt) for prompt in prompts]
     similarity, silent = torch.empty(len(ids)), torch.empty(len(ids), dtype=torch.bool)
-    gate = model.gate
+    # Below the gate nobody looks for subjects; with the gate open every similarity is what the check leaves of it.
+    open_gate = replace(model.gate, null_similarity=-1.0)
     for numbers in batches_of(ids):
-        tokens, mask = right_pad([ids[number] for number in numbers])
+        tokens, mask = left_pad([ids[number] for number in numbers], joiner.tokenizer)
         silent[numbers] = lacks_support(model, tokens, mask)
-        # Below the gate nobody looks for subjects; with the gate open every similarity is what the check leaves of it.
-        model.gate = replace(gate, null_similarity=-1.0)
-        read = model.routing(tokens, mask).similarity
-        model.gate = gate
-        similarity[numbers] = read[torch.arange(len(numbers)), mask.sum(1) - 1]
+        assert model.last_query is not None
+        seen = tokens.masked_fill(mask == 0, NO_TOKEN)
+        mentions = Mentions(model.bank.subject, seen, model.config.subject_weight)
+        table = model.index, model.bank.keys, open_gate, model.config.num_neighbours
+        similarity[numbers] = attend(model.last_query[:, -1:], *table, mentions)[1][:, 0]
     return similarity, silent

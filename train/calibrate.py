@@ -36,7 +36,6 @@ MAX_LOST = 0.005
 THRESHOLDS = [round(step / 20, 2) for step in range(20)]
 MARGINS = [round(step / 20, 2) for step in range(21)] + [2.0]  # at 2 no rival counts
 SHARES = ("open_and_right", "false_fire", "same_subject_fire", "mention_fire")
-MAX_CHECKED_TOKENS = 128
 
 
 @dataclass
@@ -164,7 +163,7 @@ class _Reader:
             right: number of the key that must win, `[B]`.
             owner: instead of queries count the texts to which they belong, `[B]`, that hold one that passes.
         """
-        tokens, mask = right_pad([text[-MAX_CHECKED_TOKENS:] for text in ids])
+        tokens, mask = right_pad(ids)
         seen = tokens.masked_fill(mask == 0, NO_TOKEN).to(queries.device)
         found = self.retrieve(queries)
         mentions = Mentions(self.subject, seen, self.config.subject_weight)

@@ -6,7 +6,7 @@ import torch
 from mome.errors import SettingsError
 from mome.facts import Fact
 from mome.memory import CLOSED
-from train.calibrate import MARGINS, SHARES, THRESHOLDS, deal, measure_gate, queries_at_ends, set_gate
+from train.calibrate import MARGINS, NUM_ASKED, SHARES, THRESHOLDS, deal, measure_gate, queries_at_ends, set_gate
 from train.prepare import prepare
 from train.settings import BackboneSettings
 
@@ -60,15 +60,23 @@ def test_the_curve_is_what_the_memory_does(teach_memory, new_router, backbone_fo
         for n, (prompts, subject) in enumerate(zip(dealt.stored, dealt.subjects, strict=True))
     ]
     model = teach_memory(backbone_folder, stored, router=router).model
+
+    def fact_read(prompt: str) -> int:
+        expert = int(model.routing(torch.tensor([prepared.joiner.encode_prompt(prompt)])).expert[0, -1])
+        return CLOSED if expert == CLOSED else int(model.bank.fact[expert])
+
+    asked = [(number, text) for number, texts in enumerate(dealt.stored) for text in texts[1 : 1 + NUM_ASKED]]
     for threshold, margin in ((0.3, 2.0), (0.1, 0.2)):
         model.gate.null_similarity, model.gate.rival_margin = threshold, margin
-        place = THRESHOLDS.index(threshold), MARGINS.index(margin)
-        for name, prompts in (("false_fire", dealt.other_subject), ("same_subject_fire", dealt.same_subject)):
-            fired = [
-                int(model.routing(torch.tensor([prepared.joiner.encode_prompt(prompt)])).expert[0, -1]) != CLOSED
-                for prompt in prompts
-            ]
-            assert curve[name][place[0]][place[1]] == pytest.approx(sum(fired) / len(fired), abs=0.02)
+        row, column = THRESHOLDS.index(threshold), MARGINS.index(margin)
+        counted = {
+            "open_and_right": [fact_read(text) == number for number, text in asked],
+            "false_fire": [fact_read(text) != CLOSED for text in dealt.other_subject],
+            "same_subject_fire": [fact_read(text) != CLOSED for text in dealt.same_subject],
+        }
+        assert 0 < sum(counted["open_and_right"]) < sum(fact_read(text) != CLOSED for _, text in asked)
+        for name, answers in counted.items():
+            assert curve[name][row][column] == pytest.approx(sum(answers) / len(answers), abs=0.02)
 
 
 @pytest.mark.parametrize(
