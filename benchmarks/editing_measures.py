@@ -91,7 +91,7 @@ def _supported(model: MoMEForCausalLM, joiner: Joiner, prompts: list[str]) -> tu
         silent[numbers] = lacks_support(model, tokens, mask)
         assert model.last_query is not None
         seen = tokens.masked_fill(mask == 0, NO_TOKEN)
-        mentions = Mentions(model.bank.subject, seen, model.config.subject_weight)
+        mentions = Mentions(model.bank.subject, model.bank.word_edge, seen, model.config.subject_weight)
         table = model.index, model.bank.keys, open_gate, model.config.num_neighbours
         similarity[numbers] = attend(model.last_query[:, -1:], *table, mentions)[1][:, 0]
     return similarity, silent

@@ -1,7 +1,7 @@
 """The bank: every expert and every key as rows of a few tables.
 
 Shapes: N experts, S sites, R rank, D hidden width, K keys, C key width, V spellings, M tokens of a spelling,
-P positions.
+W tokens of the vocabulary, P positions.
 
 The experts of a fact are consecutive rows, one for each token of its answer, in order. A fact's keys lead to its
 first expert; the others follow by continuation, as long as the text goes on with the tokens that were taught.
@@ -28,6 +28,7 @@ class Bank:
     keys: Tensor  # [K, C] queries at the end of the taught prompts, see `mome.router`
     key_expert: Tensor  # [K] int32, the first expert of the key's fact
     subject: Tensor  # [K, V, M] int32, token ids of the fact's subject, see `mome.mention`
+    word_edge: Tensor  # [W + 1, 2] bool, of the backbone's tokenizer, see `mome.mention`
 
     @staticmethod
     def empty(num_sites: int, rank: int, d_model: int, d_key: int) -> Bank:
@@ -45,6 +46,7 @@ class Bank:
             keys=torch.empty(0, d_key),
             key_expert=ints.clone(),
             subject=torch.empty(0, NUM_SPELLINGS, MAX_SUBJECT_TOKENS, dtype=torch.int32),
+            word_edge=torch.zeros(1, 2, dtype=torch.bool),
         )
 
     @property
@@ -63,7 +65,11 @@ class Bank:
         moved = Bank(**{f.name: getattr(other, f.name) for f in fields(Bank)})
         moved.fact = other.fact + num_facts
         moved.key_expert = other.key_expert + self.num_experts
+        if not self.num_keys:
+            self.word_edge = other.word_edge
         for field in fields(Bank):
+            if field.name == "word_edge":
+                continue
             setattr(self, field.name, torch.cat([getattr(self, field.name), getattr(moved, field.name)]))
 
 

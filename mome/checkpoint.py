@@ -3,7 +3,7 @@
     config.json           how the memory is read, and which backbone it was taught for
     router.safetensors    the router
     experts.safetensors   the bank's rows: down, up, token, fact
-    keys.safetensors      keys, key_expert, subject
+    keys.safetensors      keys, key_expert, subject, word_edge
     facts.jsonl           the ledger
     index.faiss           a cache of the FAISS index, rebuilt from the keys when absent or damaged
     report.json           what was measured after teaching
@@ -38,8 +38,8 @@ from mome.ledger import Ledger
 from mome.mention import MAX_SUBJECT_TOKENS, NUM_SPELLINGS
 from mome.router import Router
 
-FORMAT = 3
-EXPERT_TABLES, KEY_TABLES = ("down", "up", "token", "fact"), ("keys", "key_expert", "subject")
+FORMAT = 4
+EXPERT_TABLES, KEY_TABLES = ("down", "up", "token", "fact"), ("keys", "key_expert", "subject", "word_edge")
 # Larger files are checked by size and header alone when they are opened, so that opening reads almost nothing.
 FULL_HASH_BYTES = 256 * 2**20
 MEND = "restore the file from a copy, or teach again"
@@ -269,13 +269,23 @@ def _read_bank(folder: Path, config: MoMEConfig, num_facts: int) -> Bank:
             raise CheckpointError(f"{path}: tensor {name}: expected {num_experts} rows, got {len(table)}; {MEND}")
     _check_numbers(path, "fact", experts["fact"], num_facts)
     path = folder / "keys.safetensors"
-    subject = (None, NUM_SPELLINGS, MAX_SUBJECT_TOKENS)
-    keys = _read_tensors(path, {"keys": (None, config.d_key), "key_expert": (None,), "subject": subject})
+    keys = _read_tensors(
+        path,
+        {
+            "keys": (None, config.d_key),
+            "key_expert": (None,),
+            "subject": (None, NUM_SPELLINGS, MAX_SUBJECT_TOKENS),
+            "word_edge": (None, 2),
+        },
+    )
     for name, table in keys.items():
-        if len(table) != len(keys["keys"]):
+        if name != "word_edge" and len(table) != len(keys["keys"]):
             raise CheckpointError(f"{path}: tensor {name}: expected {len(keys['keys'])} rows, got {len(table)}; {MEND}")
-    if keys["subject"].dtype != torch.int32:
-        raise CheckpointError(f"{path}: tensor subject: expected int32, got {keys['subject'].dtype}; {MEND}")
+    for name, dtype in (("subject", torch.int32), ("word_edge", torch.bool)):
+        if keys[name].dtype != dtype:
+            raise CheckpointError(f"{path}: tensor {name}: expected {dtype}, got {keys[name].dtype}; {MEND}")
+    if not len(keys["word_edge"]):
+        raise CheckpointError(f"{path}: tensor word_edge: expected one row or more, got none; {MEND}")
     _check_numbers(path, "key_expert", keys["key_expert"], num_experts)
     return Bank(**experts, **keys)
 

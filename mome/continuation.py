@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mome.bank import Bank
-from mome.mention import NO_TOKEN, first_held, missing
+from mome.mention import NO_TOKEN, find_subjects
 
 CLOSED = -1
 # A key that comes this near is that of the very prompt.
@@ -173,4 +173,5 @@ def is_spent(key: int, similarity: float, text: Text, bank: Bank) -> bool:
     subject = bank.subject[key][None]  # [1, V, M]
     if not len(since):
         return bool((subject != NO_TOKEN).any())
-    return bool(missing(subject, first_held(subject, since[None]), torch.tensor([len(since) - 1])))
+    held = find_subjects(subject, since[None], bank.word_edge)
+    return not bool(held.at(torch.tensor([0]), torch.tensor([len(since) - 1])))

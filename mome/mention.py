@@ -1,21 +1,24 @@
 """The mention check: a fact may only be entered where its subject stands in the text before.
 
 Shapes: B batch, T tokens, S tokens seen so far, N neighbours, K keys, V spellings, M tokens of a spelling, P pairs of a
-token and a key.
+token and a key, U pairs of a text and a key, W tokens of the vocabulary.
 
 A query is a mean over the prefix, in which "Latvian Football Federation" and "Peruvian Football Federation" lie close
 together. The tokens themselves tell them apart: every key keeps the token ids of its fact's subject, and its similarity
-is lowered where the text up to the token does not hold them all. The comparison is exact, needs no training
-and costs nothing where no key is near.
+is lowered where the text up to the token does not hold them, as words of their own: "Nintendo DS" is not mentioned in
+"Nintendo DSi", nor "ian" in "Julian". The comparison is exact, needs no training and costs nothing where no key is
+near.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
 NO_TOKEN = -1
@@ -23,6 +26,8 @@ NUM_SPELLINGS = 5
 MAX_SUBJECT_TOKENS = 16
 CHUNK_PAIRS = 2048
 NEVER = torch.iinfo(torch.int64).max
+# Latin, Greek, Cyrillic and Armenian part their words by spaces and write no particle onto a name; later scripts may.
+END_OF_SPACED_SCRIPTS = 0x590
 
 
 @dataclass
@@ -30,6 +35,7 @@ class Mentions:
     """What the check reads."""
 
     subject: Tensor  # [K, V, M] int32 token ids, NO_TOKEN where a spelling is shorter
+    word_edge: Tensor  # [W + 1, 2] bool, see `word_edges`
     seen: Tensor  # [B, S] int64 tokens up to the last of this forward, NO_TOKEN at padding
     weight: float  # how much a missing subject lowers a similarity
 
@@ -48,64 +54,100 @@ class Mentions:
         position = place[1].to(home) + self.seen.shape[1] - similarity.shape[1]
         # A row meets the same keys at many of its tokens: each is looked for in it once.
         pairs, pair_of = torch.stack([row, number], dim=1).unique(dim=0, return_inverse=True)  # [U, 2], [P]
-        held = [
-            first_held(self.subject[part[:, 1]], self.seen.to(home)[part[:, 0]]) for part in pairs.split(CHUNK_PAIRS)
+        parts = [
+            find_subjects(self.subject[part[:, 1]], self.seen.to(home)[part[:, 0]], self.word_edge)
+            for part in pairs.split(CHUNK_PAIRS)
         ]
-        is_missing = missing(self.subject[number], torch.cat(held)[pair_of], position)
+        is_missing = ~Held.cat(parts).at(pair_of, position)
         lowered = similarity.clone()
         lowered[place] -= self.weight * is_missing.to(lowered.device)
         return lowered
 
 
-def first_held(subject: Tensor, seen: Tensor) -> Tensor:
-    """Where a text first holds each token of a subject, right behind the one before it in the subject.
+@dataclass
+class Held:
+    """Where texts hold subjects."""
 
-    The tokens of "Eni" are also those of "Enrico Fermi", but not in a row.
+    ends: Tensor  # [U, S] bool, where a spelling ends; what follows may go on with the word
+    first: Tensor  # [U] int64, where one first ends that does not; NEVER, or -1 for a subject without text
+
+    def at(self, pair: Tensor, position: Tensor) -> Tensor:
+        """Whether a subject is held by its text up to a position: bool `[P]` for int64 `[P]` each.
+
+        The word at the position itself may yet go on, but nobody knows.
+        """
+        return (self.first[pair] <= position) | self.ends[pair, position]
+
+    @staticmethod
+    def cat(parts: list[Held]) -> Held:
+        """All pairs of several."""
+        return Held(*(torch.cat(tables) for tables in zip(*(vars(part).values() for part in parts), strict=True)))
+
+
+def find_subjects(subject: Tensor, seen: Tensor, word_edge: Tensor) -> Held:
+    """Look for subjects, in any of their spellings, as words of their own.
 
     Args:
-        subject: int `[P, V, M]`.
-        seen: int `[P, S]`.
+        subject: int `[U, V, M]`.
+        seen: int64 `[U, S]`.
+        word_edge: bool `[W + 1, 2]`.
 
-    Returns:
-        int64 `[P, V, M]`, NEVER where it does not.
+    >>> subject, seen = torch.tensor([[[5, 6, -1]]]), torch.tensor([[6, 5, 6, 7]])
+    >>> nothing_joins = torch.zeros(9, 2, dtype=torch.bool)
+    >>> found = find_subjects(subject, seen, nothing_joins)
+    >>> found.at(torch.tensor([0, 0, 0]), torch.tensor([1, 2, 3]))
+    tensor([False,  True,  True])
+    >>> seven_joins_six = nothing_joins.index_fill(0, torch.tensor([6, 7]), True)
+    >>> find_subjects(subject, seen, seven_joins_six).at(torch.tensor([0, 0]), torch.tensor([2, 3]))
+    tensor([ True, False])
     """
-    same = subject[..., None] == seen[:, None, None]  # [P, V, M, S]
-    behind = same[:, :, 1:].clone()
-    behind[..., 1:] &= same[:, :, :-1, :-1]
-    behind[..., :1] = False
-    held = torch.cat([same[:, :, :1], behind], dim=2)
-    return torch.where(held.any(-1), held.int().argmax(-1), NEVER)
-
-
-def missing(subject: Tensor, held: Tensor, position: Tensor) -> Tensor:
-    """Whether a text holds a subject in none of its spellings; False for a key without a subject.
-
-    Args:
-        subject: int `[P, V, M]`.
-        held: int64 `[P, V, M]`, see `first_held`.
-        position: int64 `[P]`, the last token of the text that counts.
-
-    Returns:
-        bool `[P]`.
-
-    >>> subject, seen = torch.tensor([[[5, 6, -1]]]), torch.tensor([[6, 5, 6]])
-    >>> held = first_held(subject, seen)
-    >>> missing(subject, held, torch.tensor([1])), missing(subject, held, torch.tensor([2]))
-    (tensor([True]), tensor([False]))
-    """
+    num_tokens, width = seen.shape[1], subject.shape[2]
     asked = subject != NO_TOKEN
-    is_held = (~asked | (held <= position[:, None, None])).all(-1) & asked.any(-1)  # [P, V]
-    return asked.flatten(1).any(1) & ~is_held.any(-1)
+    length = asked.sum(-1)[..., None]  # [U, V, 1]
+    padded = torch.nn.functional.pad(seen, (0, width - 1), value=NO_TOKEN)
+    windows = padded.unfold(1, width, 1)[:, None]  # [U, 1, S, M]
+    begins = ((windows == subject[:, :, None]) | ~asked[:, :, None]).all(-1) & (length > 0)  # [U, V, S]
+    edge = word_edge[seen.clamp_max(len(word_edge) - 1)]  # [U, S, 2]; NO_TOKEN finds the last row
+    goes_on = torch.nn.functional.pad(edge[:, :-1, 1] & edge[:, 1:, 0], (1, 1))[:, None]  # [U, 1, S + 1] from before
+    begins &= ~goes_on[..., :-1]
+    start = torch.arange(num_tokens, device=seen.device) - length + 1  # [U, V, S] of a spelling that ends here
+    ends = begins.gather(2, start.clamp(0, num_tokens - 1)) & (start >= 0)
+    # Of a longer subject only the first tokens are known, and the word goes on.
+    whole = (ends & (~goes_on[..., 1:] | (length == width))).any(1)  # [U, S]
+    first = torch.where(whole.any(1), whole.int().argmax(1), NEVER)
+    return Held(ends.any(1), torch.where(asked.flatten(1).any(1), first, -1))
+
+
+def word_edges(tokenizer: PreTrainedTokenizerBase) -> Tensor:
+    """Whether each token of a vocabulary begins, and ends, inside a word: bool `[W + 1, 2]`.
+
+    A token that ends so and one that begins so are parts of one word. The last row stands for all other numbers.
+    """
+    stop = tokenizer(".", add_special_tokens=False).input_ids
+    options = {"clean_up_tokenization_spaces": False}
+    before = len(str(tokenizer.decode(stop, **options)))
+    # Behind other text, since some tokenizers drop a space at the beginning.
+    texts = tokenizer.batch_decode([[*stop, token] for token in range(len(tokenizer))], **options)
+    edges = [[_is_inside(text[before : before + 1]), _is_inside(text[before:][-1:])] for text in texts]
+    return torch.tensor([*edges, [False, False]])
+
+
+def _is_inside(character: str) -> bool:
+    return character.isalnum() and ord(character) < END_OF_SPACED_SCRIPTS
 
 
 def subject_rows(
-    tokenizer: PreTrainedTokenizerBase, subjects: Sequence[str], prompts: Sequence[list[int]] | None = None
+    tokenizer: PreTrainedTokenizerBase,
+    subjects: Sequence[str],
+    word_edge: Tensor,
+    prompts: Sequence[list[int]] | None = None,
 ) -> Tensor:
     """Token ids of subjects as they stand at the beginning of a text, inside one, in lower case, and in their prompts.
 
     Args:
+        word_edge: of the tokenizer, see `word_edges`.
         prompts: token ids of a prompt of each, where a subject may be spelled as nowhere else, merged with a quotation
-            mark, say.
+            mark, say, or be a part of a longer word.
 
     Returns:
         int32 `[K, V, M]`, NO_TOKEN where a spelling is shorter; of a longer subject the first M tokens.
@@ -114,12 +156,29 @@ def subject_rows(
     if not subjects:
         return rows
     for row, forms in enumerate(spellings(tokenizer, subjects)):
-        if prompts is not None and find_mention(prompts[row], forms) is None:
-            forms.append(_tokens_around(prompts[row], subjects[row], tokenizer))
         for spelling, tokens in enumerate(forms if subjects[row].strip() else []):
-            tokens = tokens[:MAX_SUBJECT_TOKENS]
-            rows[row, spelling, : len(tokens)] = torch.tensor(tokens, dtype=torch.int32)
+            _fill(rows[row, spelling], tokens)
+    if prompts is not None:
+        for number in _not_held(rows, prompts, word_edge):
+            _fill(rows[number, -1], _tokens_around(prompts[number], subjects[number], tokenizer, word_edge))
     return rows
+
+
+def _not_held(rows: Tensor, prompts: Sequence[list[int]], word_edge: Tensor) -> list[int]:
+    """Numbers of the subjects that their own prompts do not mention."""
+    numbers = []
+    for start in range(0, len(prompts), CHUNK_PAIRS):
+        part = [torch.tensor(ids) for ids in prompts[start : start + CHUNK_PAIRS]]
+        seen = pad_sequence(part, batch_first=True, padding_value=NO_TOKEN)
+        last = torch.tensor([len(ids) - 1 for ids in part])
+        held = find_subjects(rows[start : start + CHUNK_PAIRS], seen, word_edge).at(torch.arange(len(part)), last)
+        numbers += [start + row for row in (~held).nonzero().flatten().tolist()]
+    return numbers
+
+
+def _fill(row: Tensor, tokens: list[int]) -> None:
+    tokens = tokens[: len(row)]
+    row[: len(tokens)] = torch.tensor(tokens, dtype=torch.int32)
 
 
 def spellings(tokenizer: PreTrainedTokenizerBase, subjects: Sequence[str]) -> list[list[list[int]]]:
@@ -130,11 +189,15 @@ def spellings(tokenizer: PreTrainedTokenizerBase, subjects: Sequence[str]) -> li
     return [list(of_subject) for of_subject in zip(*by_form, strict=True)]
 
 
-def _tokens_around(ids: list[int], subject: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The shortest run of token ids whose text holds a subject; all of them where none does."""
+def _tokens_around(ids: list[int], subject: str, tokenizer: PreTrainedTokenizerBase, word_edge: Tensor) -> list[int]:
+    """The shortest run of whole words in token ids whose text holds a subject; all of them where none does."""
     wanted = subject.casefold()
-    runs = (ids[start : start + length] for length in range(1, len(ids) + 1) for start in range(len(ids) - length + 1))
-    return next((run for run in runs if wanted in str(tokenizer.decode(run)).casefold()), ids)
+    edge = word_edge[torch.tensor(ids).clamp_max(len(word_edge) - 1)]
+    goes_on = [False, *(edge[:-1, 1] & edge[1:, 0]).tolist(), False]
+    places = [place for place, is_inside in enumerate(goes_on) if not is_inside]
+    runs = sorted(((start, stop) for start, stop in combinations(places, 2)), key=lambda run: run[1] - run[0])
+    parts = (ids[start:stop] for start, stop in runs)
+    return next((part for part in parts if wanted in str(tokenizer.decode(part)).casefold()), ids)
 
 
 def find_mention(ids: list[int], forms: list[list[int]]) -> tuple[int, int] | None:

@@ -160,7 +160,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         tokens = call.tokens.to(home)
         seen = tokens if mask is None else tokens.masked_fill(~mask, NO_TOKEN)
         seen = torch.cat([call.before.past.seen, seen], dim=1) if call.before else seen
-        mentions = Mentions(self.bank.subject, seen, self.config.subject_weight)
+        mentions = Mentions(self.bank.subject, self.bank.word_edge, seen, self.config.subject_weight)
         neighbours = attend(query, self.index, self.bank.keys, self.gate, self.config.num_neighbours, mentions)
         call.routing = route(tokens, mask, call.before, self.bank, tuple(part.to(home) for part in neighbours))
         call.after = call.routing.state_after(pool, seen, mask, call.before)

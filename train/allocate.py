@@ -1,7 +1,7 @@
 """Stage 2, allocate: run the frozen backbone once over the facts; every answer token gets an expert, every fact a key.
 
 Shapes: F facts, P answer tokens of all facts, B batch, T tokens, D hidden width, C key width, V spellings, M tokens of
-a spelling.
+a spelling, W tokens of the vocabulary.
 
 A fact's key is its own query at the end of its prompt; its experts are entered there and follow one another by
 continuation, so one key serves a whole answer. Every answer token has an expert row: another wording can make the
@@ -22,7 +22,7 @@ from mome.decoder import max_context
 from mome.errors import FactsError
 from mome.facts import Fact
 from mome.joining import Joiner
-from mome.mention import subject_of, subject_rows
+from mome.mention import subject_of, subject_rows, word_edges
 from mome.modeling import MoMEForCausalLM
 
 
@@ -37,6 +37,7 @@ class Allocation:
     fact: Tensor  # [P] number of its fact, rising
     keys: Tensor  # [F, C]
     subject: Tensor  # [F, V, M] token ids of each fact's subject
+    word_edge: Tensor  # [W + 1, 2] bool, see `mome.mention`
 
 
 def encode_facts(facts: list[Fact], joiner: Joiner, context: int | None) -> tuple[list[list[int]], list[list[int]]]:
@@ -87,11 +88,13 @@ def allocate(
             subject_of(fact.prompt, fact.subject, prompt, logits, joiner.tokenizer)
             for fact, prompt, logits in zip(facts, prompts, found, strict=True)
         ]
-        tensors["subject"] = subject_rows(joiner.tokenizer, subjects, prompts)
+        tensors["word_edge"] = word_edges(joiner.tokenizer)
+        tensors["subject"] = subject_rows(joiner.tokenizer, subjects, tensors["word_edge"], prompts)
         work.mkdir(parents=True, exist_ok=True)
         save_file(tensors, stored.with_suffix(".tmp"))
         stored.with_suffix(".tmp").rename(stored)
-    return Allocation(texts, starts, tensors["hidden"], target, fact, tensors["keys"], tensors["subject"])
+    hidden = tensors.pop("hidden")
+    return Allocation(texts=texts, answer_start=starts, hidden=hidden, target=target, fact=fact, **tensors)
 
 
 def _observe(

@@ -1,6 +1,7 @@
 """The gate's calibration: how often stored facts are found, and the gate opens wrongly, at every setting of the gate.
 
-Shapes: B queries, N neighbours, K keys, C key width, V spellings, M tokens of a spelling.
+Shapes: B queries, N neighbours, K keys, C key width, V spellings, M tokens of a spelling, W tokens
+of the vocabulary.
 
 Held-out facts are dealt into three parts: stored ones, asked in other wordings; unstored ones about other subjects; and
 unstored ones about a stored subject. All are questions of the taught kind, so both rates of false fires are those of
@@ -21,7 +22,7 @@ from mome.errors import SettingsError
 from mome.index import EXACT, build_index
 from mome.joining import Joiner
 from mome.memory import Neighbours, retrieve
-from mome.mention import NO_TOKEN, Mentions, subject_rows
+from mome.mention import NO_TOKEN, Mentions, subject_rows, word_edges
 from mome.router import Router, rival_similarity
 from train.allocate import right_pad
 from train.observe import batches_of, observed
@@ -95,7 +96,9 @@ def measure_gate(
     dealt = deal(groups, seed)
     first = [joiner.encode_prompt(prompts[0]) for prompts in dealt.stored]
     keys = queries_at_ends(router, backbone, config, first)
-    reader = _Reader(router, config, keys, subject_rows(joiner.tokenizer, dealt.subjects).to(keys.device))
+    word_edge = word_edges(joiner.tokenizer)
+    subject = subject_rows(joiner.tokenizer, dealt.subjects, word_edge)
+    reader = _Reader(router, config, keys, subject.to(keys.device), word_edge.to(keys.device))
 
     def ends(prompts: list[str]) -> tuple[Tensor, list[list[int]]]:
         ids = [joiner.encode_prompt(prompt) for prompt in prompts]
@@ -142,6 +145,7 @@ class _Reader:
     config: MoMEConfig
     keys: Tensor  # [K, C]
     subject: Tensor  # [K, V, M]
+    word_edge: Tensor  # [W + 1, 2]
 
     def retrieve(self, queries: Tensor) -> Neighbours:
         index = build_index(self.keys[:, : self.config.d_subject], EXACT)
@@ -166,7 +170,7 @@ class _Reader:
         tokens, mask = right_pad(ids)
         seen = tokens.masked_fill(mask == 0, NO_TOKEN).to(queries.device)
         found = self.retrieve(queries)
-        mentions = Mentions(self.subject, seen, self.config.subject_weight)
+        mentions = Mentions(self.subject, self.word_edge, seen, self.config.subject_weight)
         found.similarity = mentions.lower(found.similarity, found.key, THRESHOLDS[0])
         d_relation = self.config.d_relation
         table = []

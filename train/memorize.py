@@ -164,5 +164,6 @@ def memorize(
         keys=allocation.keys,
         key_expert=first.nonzero().flatten().int(),
         subject=allocation.subject,
+        word_edge=allocation.word_edge,
     )
     return bank, {name: tables[name] for name in ("margin", "num_steps")}

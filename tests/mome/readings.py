@@ -29,6 +29,25 @@ def make_bank(answers: list[list[int]]) -> Bank:
     return bank
 
 
+def holds(text: list[int], spelling: list[int], word_edge: list[list[bool]], width: int) -> bool:
+    """A plain search for a spelling as words of its own, in a text that may break off inside a word.
+
+    Args:
+        width: how long a spelling may be; of one as long as that the words may go on.
+    """
+
+    def joins(left: int) -> bool:
+        inside = left >= 0 and left + 1 < len(text) and NO_TOKEN not in text[left : left + 2]
+        return inside and word_edge[text[left]][1] and word_edge[text[left + 1]][0]
+
+    for start in range(len(text) - len(spelling) + 1):
+        stop = start + len(spelling)
+        is_cut = len(spelling) == width
+        if text[start:stop] == spelling and not joins(start - 1) and (is_cut or not joins(stop - 1)):
+            return True
+    return False
+
+
 @dataclass
 class Reading:
     """A bank and texts that are read with it."""
@@ -46,6 +65,8 @@ def readings(draw: st.DrawFn, batch: int = 2, min_tokens: int = 1, max_tokens: i
     bank = make_bank(draw(st.lists(st.lists(words, min_size=1, max_size=4), min_size=1, max_size=4)))
     for row in bank.subject:  # of no token, one, or two
         row[0] = torch.tensor(draw(st.sampled_from([[NO_TOKEN] * 2, [0, NO_TOKEN], [1, NO_TOKEN], [2, 1]])))
+    edges = st.lists(st.booleans(), min_size=2, max_size=2)
+    bank.word_edge = torch.tensor([*draw(st.lists(edges, min_size=NUM_WORDS, max_size=NUM_WORDS)), [False, False]])
     num_tokens = draw(st.integers(min_tokens, max_tokens))
 
     def table(elements: st.SearchStrategy[int], columns: int) -> Tensor:

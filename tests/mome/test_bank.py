@@ -98,6 +98,7 @@ def make_bank(lengths: list[int], keys_per_fact: int = 1) -> Bank:
         keys=torch.randn(len(lengths) * keys_per_fact, 8),
         key_expert=first.repeat_interleave(keys_per_fact),
         subject=torch.randint(99, (len(lengths) * keys_per_fact, NUM_SPELLINGS, MAX_SUBJECT_TOKENS), dtype=torch.int32),
+        word_edge=torch.rand(9, 2) < 0.5,
     )
 
 

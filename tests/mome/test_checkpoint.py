@@ -24,7 +24,7 @@ from mome.modeling import MoMEForCausalLM
 
 FILES = ["config.json", "router.safetensors", "experts.safetensors", "keys.safetensors", "facts.jsonl"]
 MEND = "restore the file from a copy, or teach again"
-TABLES = {"experts": ("down", "up", "token", "fact"), "keys": ("keys", "key_expert", "subject")}
+TABLES = {"experts": ("down", "up", "token", "fact"), "keys": ("keys", "key_expert", "subject", "word_edge")}
 ALL_TABLES = [(file, table) for file, tables in TABLES.items() for table in tables]
 
 
@@ -225,12 +225,15 @@ def test_a_large_file_is_checked_by_size_and_header_alone(folder, monkeypatch):
     [
         (None, ["no manifest.json"]),
         (b"", ["manifest.json: damaged: expected JSON"]),
-        (b'{"format": 3, "files"', ["manifest.json: damaged: expected JSON"]),
+        (f'{{"format": {FORMAT}, "files"'.encode(), ["manifest.json: damaged: expected JSON"]),
         (b"\xff\xfe\x00", ["manifest.json: damaged: expected JSON"]),
         (b"[1]", ["manifest.json: damaged: expected a JSON object, got list"]),
-        (b'{"files": {}}', ["manifest.json: expected checkpoint format 3, got None"]),
-        (b'{"format": 4, "files": {}}', ["manifest.json: expected checkpoint format 3, got 4"]),
-        (b'{"format": 3, "files": []}', ["manifest.json: damaged: expected a table `files`, found none"]),
+        (b'{"files": {}}', [f"manifest.json: expected checkpoint format {FORMAT}, got None"]),
+        (b'{"format": 99, "files": {}}', [f"manifest.json: expected checkpoint format {FORMAT}, got 99"]),
+        (
+            f'{{"format": {FORMAT}, "files": []}}'.encode(),
+            ["manifest.json: damaged: expected a table `files`, found none"],
+        ),
     ],
     ids=["missing", "empty", "truncated", "bytes", "list", "no_format", "later_format", "no_table"],
 )
@@ -240,7 +243,7 @@ def test_a_damaged_manifest_is_refused(folder, content, words):
         path.unlink()
     else:
         path.write_bytes(content)
-    mend = "update mome or teach again" if "format 3" in words[0] else MEND
+    mend = "update mome or teach again" if "checkpoint format" in words[0] else MEND
     refused(folder, *words, mend=mend)
 
 
@@ -322,8 +325,9 @@ def test_the_routers_tensors_are_exactly_those_expected(folder, damage):
         ("keys", "keys", lambda t: t[:, :100], r"\('any', 192\), got \(20, 100\)"),
         ("keys", "key_expert", lambda t: t[:0, None], r"\('any',\), got \(0, 1\)"),
         ("keys", "subject", lambda t: t[:, :1], r"\('any', 5, 16\), got \(20, 1, 16\)"),
+        ("keys", "word_edge", lambda t: t[:, :1], r"\('any', 2\), got \(\d+, 1\)"),
     ],
-    ids=["narrow", "no_site", "transposed", "other_rank", "other_sites", "token", "key_width", "key_expert", "subject"],
+    ids=["narrow", "no_site", "transposed", "other_rank", "other_sites", "token", "key", "first", "subject", "edge"],
 )
 def test_a_misshaped_table_is_refused(folder, file, table, change, expected):
     change_tensors(folder, file, lambda tensors: tensors.update({table: change(tensors[table]).contiguous()}))
@@ -332,7 +336,7 @@ def test_a_misshaped_table_is_refused(folder, file, table, change, expected):
         load(folder)
 
 
-@pytest.mark.parametrize(("file", "table"), [(f, t) for f, t in ALL_TABLES if t not in ("token", "keys")])
+@pytest.mark.parametrize(("file", "table"), [(f, t) for f, t in ALL_TABLES if t not in ("token", "keys", "word_edge")])
 def test_tables_of_different_lengths_are_refused(folder, file, table):
     change_tensors(folder, file, lambda tensors: tensors.update({table: tensors[table][:-1]}))
     num_rows = len(load_file(folder / f"{file}.safetensors")[table]) + 1
@@ -355,6 +359,19 @@ def test_numbers_that_lead_nowhere_are_refused(folder, file, table, damage):
     if damage == "dtype":
         words = "expected int32, got torch.float32"
     refused(folder, f"{folder / file}.safetensors: tensor {table}: {words}")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda t: t.int(), "expected torch.bool, got torch.int32"),
+        (lambda t: t[:0], "expected one row or more, got none"),
+    ],
+    ids=["dtype", "empty"],
+)
+def test_word_edges_are_checked(folder, change, expected):
+    change_tensors(folder, "keys", lambda tensors: tensors.update(word_edge=change(tensors["word_edge"])))
+    refused(folder, f"keys.safetensors: tensor word_edge: {expected}")
 
 
 def test_facts_that_do_not_fit_the_experts_are_refused(folder, other):

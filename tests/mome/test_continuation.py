@@ -8,11 +8,7 @@ from torch import Tensor
 from mome.bank import Bank
 from mome.continuation import CLOSED, SAME_PROMPT, Past, Read, Text, is_spent, read
 from mome.mention import NO_TOKEN
-from tests.mome.readings import Reading, make_bank, readings
-
-
-def holds(text: list[int], subject: list[int]) -> bool:
-    return any(text[start : start + len(subject)] == subject for start in range(len(text) - len(subject) + 1))
+from tests.mome.readings import Reading, holds, make_bank, readings
 
 
 def plain_read(reading: Reading, row: int) -> tuple[list[int], list[bool], list[int], list[float]]:
@@ -39,7 +35,8 @@ def plain_read(reading: Reading, row: int) -> tuple[list[int], list[bool], list[
                 subject = [word for word in bank.subject[key, 0].tolist() if word != NO_TOKEN]
                 since = len(said) - said[::-1].index(fact) if fact in said else None
                 clearer = since is not None and similarity > clearness[since - 1]
-                if is_prompt or since is None or not subject or clearer or holds(seen[since:], subject):
+                edges, width = bank.word_edge.tolist(), bank.subject.shape[2]
+                if is_prompt or since is None or not subject or clearer or holds(seen[since:], subject, edges, width):
                     last, entered = int(bank.key_expert[key]), similarity
         experts.append(last)
     num_before = past.said.shape[1]

@@ -1,10 +1,10 @@
-"""The mention check: against a plain search, spellings, and the subject that a fact has or is given."""
+"""The mention check: against a plain search, parts of words, spellings, and the subject that a fact has or is given."""
 
-from itertools import pairwise
-
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from mome.mention import (
     MAX_SUBJECT_TOKENS,
@@ -12,30 +12,31 @@ from mome.mention import (
     NUM_SPELLINGS,
     Mentions,
     find_mention,
-    first_held,
-    missing,
+    find_subjects,
     spellings,
     subject_of,
     subject_rows,
+    word_edges,
 )
+from tests.mome.readings import holds
 
-words = st.lists(st.integers(0, 6), max_size=5)
+NUM_TOKENS = 4
+WIDTH = 3
+tokens = st.integers(0, NUM_TOKENS - 1)
+words = st.lists(tokens, max_size=WIDTH)
+edges = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=NUM_TOKENS, max_size=NUM_TOKENS)
 
 
-@given(st.lists(words, min_size=1, max_size=4), words, st.integers(0, 6))
-def test_a_subject_is_missing_where_no_spelling_is_held(forms, text, position):
-    table = torch.full((1, len(forms), 5), NO_TOKEN)
+@given(st.lists(words, min_size=1, max_size=4), st.lists(tokens | st.just(NO_TOKEN), min_size=1, max_size=12), edges)
+def test_a_subject_is_held_where_a_plain_search_finds_it(forms, text, edge):
+    table = torch.full((1, len(forms), WIDTH), NO_TOKEN)
     for row, ids in enumerate(forms):
-        table[0, row, : len(ids)] = torch.tensor(ids)
-    seen = torch.tensor([text + [NO_TOKEN] * 2])
-    held = text[: position + 1]
-    pairs = set(pairwise(held))
-    found_in = []
-    for ids in forms:
-        found = [token in held if place == 0 else (ids[place - 1], token) in pairs for place, token in enumerate(ids)]
-        found_in.append(bool(ids) and all(found))
-    expected = any(forms) and not any(found_in)
-    assert bool(missing(table, first_held(table, seen), torch.tensor([position]))) == expected
+        table[0, row, : len(ids)] = torch.tensor(ids, dtype=torch.int64)
+    held = find_subjects(table, torch.tensor([text]), torch.tensor([*edge, (False, False)]))
+    asked = [ids for ids in forms if ids]
+    for position in range(len(text)):
+        expected = not asked or any(holds(text[: position + 1], ids, [*edge], WIDTH) for ids in asked)
+        assert bool(held.at(torch.tensor([0]), torch.tensor([position]))) == expected
 
 
 def test_only_similarities_above_the_bound_are_lowered():
@@ -43,25 +44,35 @@ def test_only_similarities_above_the_bound_are_lowered():
     subject[0, 0], subject[1, 0] = torch.tensor([7, 8]), torch.tensor([7, 9])
     similarity = torch.tensor([[[0.9, 0.8, 0.7], [0.9, 0.4, 0.3]]])
     key = torch.tensor([[[0, 1, 2], [1, 0, 2]]])
-    mentions = Mentions(subject, torch.tensor([[5, 7, 8]]), weight=0.5)
+    mentions = Mentions(subject, torch.zeros(1, 2, dtype=torch.bool), torch.tensor([[5, 7, 8]]), weight=0.5)
     expected = torch.tensor([[[0.4, 0.3, 0.7], [0.4, 0.4, 0.3]]])
     assert torch.allclose(mentions.lower(similarity, key, 0.5), expected)
-    off = Mentions(subject, mentions.seen, weight=0.0)
-    assert torch.equal(off.lower(similarity, key, 0.5), similarity)
+    mentions.weight = 0.0
+    assert torch.equal(mentions.lower(similarity, key, 0.5), similarity)
 
 
 def test_a_check_in_chunks_is_the_whole_check(monkeypatch):
     torch.manual_seed(0)
-    mentions = Mentions(torch.randint(-1, 9, (20, 4, 3)), torch.randint(-1, 9, (3, 12)), 1.5)
+    mentions = Mentions(torch.randint(-1, 9, (20, 4, 2)), torch.rand(10, 2) < 0.3, torch.randint(-1, 9, (3, 12)), 1.5)
     similarity, key = torch.rand(3, 7, 5), torch.randint(20, (3, 7, 5))
     whole = mentions.lower(similarity, key, 0.2)
     monkeypatch.setattr("mome.mention.CHUNK_PAIRS", 4)
     assert torch.equal(mentions.lower(similarity, key, 0.2), whole)
-    assert (whole < similarity).any()
+    assert (whole < similarity).any() and ((whole == similarity) & (similarity > 0.2)).any()
 
 
-def test_a_subject_is_found_at_the_beginning_inside_and_in_lower_case(tokenizer):
-    rows = subject_rows(tokenizer, ["Maren Tolveth", "Orvane"])
+@pytest.fixture(scope="module")
+def word_edge(tokenizer) -> Tensor:
+    return word_edges(tokenizer)
+
+
+def is_mentioned(rows: Tensor, ids: list[int], word_edge: Tensor) -> bool:
+    """Whether the subject in a table of one row is held at the end of a text."""
+    return bool(find_subjects(rows, torch.tensor([ids]), word_edge).at(torch.tensor([0]), torch.tensor([len(ids) - 1])))
+
+
+def test_a_subject_is_found_at_the_beginning_inside_and_in_lower_case(tokenizer, word_edge):
+    rows = subject_rows(tokenizer, ["Maren Tolveth", "Orvane"], word_edge)
     assert rows.shape == (2, NUM_SPELLINGS, MAX_SUBJECT_TOKENS)
     assert rows.dtype == torch.int32
     for text in (
@@ -69,32 +80,59 @@ def test_a_subject_is_found_at_the_beginning_inside_and_in_lower_case(tokenizer)
         "The home of Maren Tolveth is",
         "where does maren tolveth live",
         "maren tolveth",
+        "Maren Tolveth's",
+        "(Maren Tolveth) lives",
     ):
-        seen = torch.tensor([tokenizer(text).input_ids])
-        last = torch.tensor([seen.shape[1] - 1])
-        assert not missing(rows[:1], first_held(rows[:1], seen), last), text
-        assert missing(rows[1:], first_held(rows[1:], seen), last), text
+        ids = tokenizer(text).input_ids
+        assert is_mentioned(rows[:1], ids, word_edge), text
+        assert not is_mentioned(rows[1:], ids, word_edge), text
 
 
-def test_a_subject_without_text_asks_for_nothing(tokenizer):
-    rows = subject_rows(tokenizer, [""])
-    assert not missing(rows, first_held(rows, torch.tensor([[3]])), torch.tensor([0]))
-    assert subject_rows(tokenizer, []).shape == (0, NUM_SPELLINGS, MAX_SUBJECT_TOKENS)
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [("Nintendo DS", "The Nintendo DSi has"), ("ian", "Julian sang"), ("Innocent VII", "Who was Innocent VIII?")],
+)
+def test_a_part_of_a_word_is_no_mention(subject, text, tokenizer, word_edge):
+    """Whether or not a tokenizer parts the word there: the tokens are put side by side as one may."""
+    before, after = text[: text.index(subject)], text[text.index(subject) + len(subject) :]
+    ids = [token for part in (before, subject, after) for token in tokenizer(part, add_special_tokens=False).input_ids]
+    if before.endswith(" "):
+        pieces = before.rstrip(), f" {subject}", after
+        ids = [token for part in pieces for token in tokenizer(part, add_special_tokens=False).input_ids]
+    rows = subject_rows(tokenizer, [subject], word_edge)
+    assert not is_mentioned(rows, ids, word_edge)
+    assert is_mentioned(rows, ids, torch.zeros_like(word_edge)), "the tokens themselves are there"
 
 
-def test_a_long_subject_is_cut(tokenizer):
-    assert (subject_rows(tokenizer, ["Orvane " * 40])[0, :4] != NO_TOKEN).all()
+def test_word_edges_are_those_of_the_text(tokenizer, word_edge):
+    assert word_edge.shape == (len(tokenizer) + 1, 2) and word_edge.dtype == torch.bool
+    assert not word_edge[-1].any()
+    cases = {"ing": (True, True), " the": (False, True), ".": (False, False), "\n": (False, False)}
+    for text, expected in cases.items():
+        (token,) = tokenizer(text, add_special_tokens=False).input_ids
+        assert tuple(word_edge[token].tolist()) == expected, text
+    assert not word_edge[torch.tensor(tokenizer.all_special_ids)].any()
 
 
-def test_a_subject_is_always_found_in_its_own_prompt(tokenizer):
-    """Even where the tokenizer merged it with what stands before it."""
+def test_a_subject_without_text_asks_for_nothing(tokenizer, word_edge):
+    assert is_mentioned(subject_rows(tokenizer, [""], word_edge), [3], word_edge)
+    assert subject_rows(tokenizer, [], word_edge).shape == (0, NUM_SPELLINGS, MAX_SUBJECT_TOKENS)
+
+
+def test_a_long_subject_is_cut(tokenizer, word_edge):
+    assert (subject_rows(tokenizer, ["Orvane " * 40], word_edge)[0, :4] != NO_TOKEN).all()
+
+
+def test_a_subject_is_always_found_in_its_own_prompt(tokenizer, word_edge):
+    """Even where it is a part of a word, or the tokenizer merged it with what stands before it."""
     ids = tokenizer("Who sang in the hall of Orvane?").input_ids
-    merged = [text[1:] for text in (tokenizer.decode([token]).strip() for token in ids) if len(text) > 2]
-    lost = [subject for subject in merged if find_mention(ids, spellings(tokenizer, [subject])[0]) is None]
+    inner = [text[1:] for text in (tokenizer.decode([token]).strip() for token in ids) if len(text) > 2]
+    lost = [subject for subject in inner if find_mention(ids, spellings(tokenizer, [subject])[0]) is None]
     assert lost
-    rows = subject_rows(tokenizer, lost, [ids] * len(lost))
-    held = first_held(rows, torch.tensor([ids] * len(lost)))
-    assert not missing(rows, held, torch.full((len(lost),), len(ids) - 1)).any()
+    lost += ["Orvan", "rvane", "sang i"]
+    rows = subject_rows(tokenizer, lost, word_edge, [ids] * len(lost))
+    for row, subject in zip(rows[:, None], lost, strict=True):
+        assert is_mentioned(row, ids, word_edge), subject
 
 
 def test_find_mention_gives_the_span(tokenizer):
