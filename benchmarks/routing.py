@@ -17,7 +17,9 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
+from benchmarks import routing_end_to_end
 from benchmarks.record import record
+from benchmarks.routing_end_to_end import ExpertBatch, Experts, expert_loss, write_experts
 from mome.checkpoint import new_router
 from mome.cli import settings_from
 from mome.config import MoMEConfig
@@ -29,7 +31,7 @@ from train.corpus import read_texts
 from train.fitting import fit
 from train.prepare import Prepared, prepare, read_groups, sample_subjects
 from train.progress import console
-from train.route import RouteModule, fill_background, fit_whitening, make_pool, observe_pool
+from train.route import RouteBatch, RouteModule, fill_background, fit_whitening, make_pool, observe_pool
 from train.route_texts import Group, TextMaker, split_groups
 from train.settings import BackboneSettings, RouteSettings
 
@@ -54,6 +56,10 @@ class RoutingSettings:
     """Names of the variants to run; all by default."""
     seeds: list[int] = field(default_factory=lambda: [0])
     """Seeds of training, one run of every variant each; a table shows their means."""
+
+
+# Heads of the table's columns: questions that are stored, about others, about a stored subject, and names alone.
+SHORT = dict(zip(SHARES, ("found", "other", "same", "named"), strict=True))
 
 
 class LastState(Router):
@@ -97,16 +103,27 @@ VARIANTS = {
     "no relation loss": Variant(losses=("subject", "gate", "mention")),
     "no rivals": Variant(rivals=False),
     "no mention check": Variant({"subject_weight": 0.0}),
+    "language-model loss instead": Variant(losses=("mention", routing_end_to_end.NAME)),
+    "language-model loss as well": Variant(losses=("subject", "relation", "gate", "mention", routing_end_to_end.NAME)),
 }
 
 
 class ChosenLosses(RouteModule):
-    """Trains with some of the losses alone."""
+    """Trains with some of the losses alone, and with the language model's where there are experts."""
 
     kept: tuple[str, ...] = ()
+    experts: Experts | None = None
 
     def losses(self, batch) -> dict[str, Tensor]:
-        return {name: loss for name, loss in super().losses(batch).items() if name in self.kept}
+        losses = super().losses(batch)
+        if self.experts is not None:
+            assert isinstance(batch, ExpertBatch)
+            losses[routing_end_to_end.NAME] = expert_loss(self.router, batch, self.experts)
+        return {name: loss for name, loss in losses.items() if name in self.kept}
+
+    def transfer_batch_to_device(self, batch: RouteBatch, device: torch.device, dataloader_idx: int) -> RouteBatch:
+        moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return ExpertBatch(**vars(moved), texts=batch.texts) if isinstance(batch, ExpertBatch) else moved
 
 
 def main(argv: list[str]) -> None:
@@ -125,7 +142,7 @@ def main(argv: list[str]) -> None:
         runs = [run_variant(VARIANTS[name], settings, groups, unseen, texts, seed) for seed in settings.seeds]
         result[name] = {key: round(sum(run[key] for run in runs) / len(runs), 4) for key in runs[0]}
         print_table(result)
-        record("routing", f"mome bench routing {' '.join(argv)}", result)
+        record("routing_selected" if settings.variants else "routing", f"mome bench routing {' '.join(argv)}", result)
     flat = {f"{name.replace(' ', '_')}_{key}": value for name, row in result.items() for key, value in row.items()}
     print(json.dumps(flat))
 
@@ -177,6 +194,9 @@ def train_variant(
     observe_pool(router, prepared.backbone, config.feature_layers, pool)
     module = ChosenLosses(router, route)
     module.kept = variant.losses
+    if routing_end_to_end.NAME in variant.losses:
+        pool.__class__ = routing_end_to_end.ExpertPool
+        module.experts = write_experts(pool, prepared.backbone, seed)
     shutil.rmtree(settings.work, ignore_errors=True)
     fit(module, pool, num_steps=route.steps, work=settings.work, name="route", checkpoint_every=route.steps + 1)
     router.eval().requires_grad_(False)
@@ -194,9 +214,13 @@ def _without_rivals(curve: dict[str, list]) -> dict[str, list]:
 
 
 def print_table(rows: dict[str, dict[str, float]]) -> None:
-    """Variants by what was measured."""
-    keys = list(next(iter(rows.values())))
-    table = Table("", *(key.replace("_", " ") for key in keys))
+    """Variants by the shares that were measured, narrow enough for a terminal of 80 columns."""
+    keys = [key for key in next(iter(rows.values())) if key.endswith(SHARES)]
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("variant", no_wrap=True)
+    for key in keys:
+        share = key.removeprefix("counterfact_")
+        table.add_column(f"{'world' if key == share else 'cf'}\n{SHORT[share]}", justify="right")
     for name, row in rows.items():
         table.add_row(name, *(f"{row[key]:.3f}" for key in keys))
     console.print(table)
