@@ -59,7 +59,7 @@ class RoutingSettings:
 
 
 # Heads of the table's columns: questions that are stored, about others, about a stored subject, and names alone.
-SHORT = dict(zip(SHARES, ("found", "other", "same", "named"), strict=True))
+SHORT: dict[str, str] = dict(zip(SHARES, ("found", "other", "same", "named"), strict=True))
 
 
 class LastState(Router):

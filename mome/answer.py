@@ -91,7 +91,7 @@ def answer(
     )
     spoken = trace[0][len(ids) - 1 :]
     first = spoken[0]
-    fact = model.ledger.by_id(first.fact_id) if first.fact_id is not None else None
+    fact = model.ledger.facts[int(model.bank.fact[first.expert])] if first.expert is not None else None
     return Answer(
         prompt=prompt,
         answer=joiner.decode(output[0, len(ids) :].tolist()),

@@ -31,10 +31,10 @@ from torch import Tensor
 
 from mome.bank import Bank
 from mome.config import MoMEConfig
-from mome.errors import CheckpointError, FactsError
-from mome.facts import Fact, write_facts
-from mome.index import FaissIndex, TorchIndex, build_index
-from mome.ledger import Ledger
+from mome.errors import CheckpointError
+from mome.facts import write_facts
+from mome.index import EXACT, FaissIndex, TorchIndex, build_index, kind_for
+from mome.ledger import Ledger, StoredFacts
 from mome.mention import MAX_SUBJECT_TOKENS, NUM_SPELLINGS
 from mome.router import Router
 
@@ -82,7 +82,7 @@ def save(
         for name, content in (files or {}).items():
             (new / name).write_bytes(content)
         if isinstance(index, FaissIndex):
-            (new / "index.faiss").write_bytes(index.to_bytes())
+            index.write(new / "index.faiss")
         _write_manifest(new)
 
     write_folder(folder, fill)
@@ -163,7 +163,7 @@ def load(folder: Path) -> Parts:
         _check_file(folder / name, files.get(name))
     config = _read_config(folder / "config.json")
     router = _read_router(folder / "router.safetensors", config)
-    ledger = _read_ledger(folder / "facts.jsonl")
+    ledger = Ledger(StoredFacts(folder / "facts.jsonl", MEND))
     bank = _read_bank(folder, config, len(ledger))
     index = _read_index(folder / "index.faiss", files.get("index.faiss"), config, bank)
     return Parts(config=config, router=router, bank=bank, ledger=ledger, index=index)
@@ -298,24 +298,14 @@ def _check_numbers(path: Path, name: str, numbers: Tensor, bound: int) -> None:
         raise CheckpointError(f"{path}: tensor {name}: expected numbers from 0 to {bound - 1}, got {got}; {MEND}")
 
 
-def _read_ledger(path: Path) -> Ledger:
-    facts = []
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                facts.append(Fact.from_record(json.loads(line)))
-            except (ValueError, KeyError, TypeError, FactsError) as error:
-                raise CheckpointError(f"{path}, line {number}: expected a fact ({error}); {MEND}") from None
-    return Ledger(facts)
-
-
 def _read_index(path: Path, entry: dict | None, config: MoMEConfig, bank: Bank) -> TorchIndex | FaissIndex:
+    kind = kind_for(config.index, bank.num_keys)
     intact = path.is_file() and isinstance(entry, dict) and entry.get("sha256") == _sha256(path)
-    if config.index != "exact" and intact:
+    if kind != EXACT and intact:
         # A cache that cannot be read, by another version of FAISS for one, is no loss.
         with suppress(CheckpointError):
-            return FaissIndex.from_bytes(path.read_bytes(), config.d_subject, config.index, bank.num_keys)
-    return build_index(bank.keys[:, : config.d_subject], config.index)
+            return FaissIndex.read(path, config.d_subject, kind, bank.num_keys)
+    return build_index(bank.keys[:, : config.d_subject], kind)
 
 
 SHOWN_FIELDS = ("backbone", "fingerprint", "sites", "rank", "feature_layers", "d_key", "num_neighbours", "index")

@@ -25,7 +25,8 @@ class MoMEConfig(PreTrainedConfig):
         num_neighbours: how many keys are retrieved for each token (k).
         kind_similarity: a question whose relation part comes this near to a key's is one of the taught kind.
         subject_weight: how much a similarity is lowered where the fact's subject is not mentioned, see `mome.mention`.
-        index: `"exact"` for a torch search, else a FAISS factory string such as `"Flat"`, `"IVF256,Flat"`, `"HNSW32"`.
+        index: `"auto"` to choose by the number of keys, `"exact"` for a torch search, or a FAISS factory string such as
+            `"Flat"`, `"IVF256,Flat"`, `"HNSW32"`.
         join: how prompt and answer are joined, see `mome.joining`.
         end: what follows an answer: `"eos"`, `"none"` or a literal text.
 
@@ -51,7 +52,7 @@ class MoMEConfig(PreTrainedConfig):
         num_neighbours: int = 64,
         subject_weight: float = 5.0,
         kind_similarity: float = 1.0,
-        index: str = "exact",
+        index: str = "auto",
         join: str = "plain",
         end: str = "eos",
         **kwargs,

@@ -1,10 +1,16 @@
 """The index over the subject part of the keys: exact search in torch, or FAISS by factory string.
 
 It is a cache, always rebuilt from the keys. Shapes: K keys, Q queries, C width of the subject part, N neighbours.
+
+By default the number of keys decides: exact search while it is the faster one, then an inverted file, which compares a
+query with a few of its lists alone. How many is not guessed: it is raised until the nearest key is the one that exact
+search finds, for all but one in a thousand of queries as near to their keys as another wording is.
 """
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -16,7 +22,13 @@ from mome.errors import CheckpointError, SettingsError
 if TYPE_CHECKING:
     import faiss
 
-EXACT = "exact"
+AUTO, EXACT = "auto", "exact"
+MAX_EXACT_KEYS = 10_000
+MIN_RECALL = 0.999
+NUM_TUNING_QUERIES = 2_000
+# Length of the random vector that makes a tuning query of a key: their cosine is 0.9, as of two wordings.
+TUNING_NOISE = 0.48
+MAX_FRESH_KEYS = 4_096
 MAX_SCORES = 2**26  # similarities held at once by exact search, 256 MB
 
 
@@ -66,32 +78,59 @@ class TorchIndex:
 
 
 class FaissIndex:
-    """A FAISS index over the inner product; kinds that need training are trained on the first keys added."""
+    """A FAISS index over the inner product; kinds that need training are trained on the first keys added.
+
+    Keys that are added to an index that lies in a file are kept beside it, and searched exactly, until there are
+    `MAX_FRESH_KEYS`; only then it is read into memory and takes them in.
+    """
 
     def __init__(self, d_subject: int, factory: str):
         import faiss
 
         self.factory = factory
+        self.is_mapped = False
+        self.fresh = TorchIndex(d_subject)
         try:
             self.inner: faiss.Index = faiss.index_factory(d_subject, factory, faiss.METRIC_INNER_PRODUCT)
         except RuntimeError as error:
             raise SettingsError(
                 f"index: {factory!r} is not a FAISS factory string for {d_subject}-wide keys ({_last_line(error)}); "
-                'use "exact", "Flat", "IVF256,Flat", "HNSW32", "PQ16" or another form of the FAISS index factory'
+                'use "auto", "exact", "Flat", "IVF256,Flat", "HNSW32", "PQ16" or another form of the index factory'
             ) from None
 
     def add(self, keys: Tensor) -> None:
         """See `Index.add`."""
+        if self.is_mapped:
+            self.fresh.add(keys.cpu())
+            if len(self.fresh.keys) > MAX_FRESH_KEYS:
+                self._take_in()
+            return
         rows = _as_numpy(keys)
         try:
             if not self.inner.is_trained:
-                self.inner.train(rows)
+                self._train(rows)
             self.inner.add(rows)
         except RuntimeError as error:
             raise SettingsError(
                 f"index: {self.factory!r} cannot be built over {len(rows)} keys ({_last_line(error)}); "
                 'teach more facts, or use a form with fewer lists, or "exact"'
             ) from None
+
+    def _train(self, rows: np.ndarray) -> None:
+        import faiss
+
+        inverted = faiss.try_extract_index_ivf(self.inner)
+        if inverted is not None:
+            # Half of FAISS's usual effort: finding the lists is most of the cost, and tuning makes up for rough ones.
+            inverted.cp.niter, inverted.cp.max_points_per_centroid = 10, 64
+        self.inner.train(rows)
+
+    def _take_in(self) -> None:
+        import faiss
+
+        self.inner, self.is_mapped = faiss.deserialize_index(faiss.serialize_index(self.inner)), False
+        keys, self.fresh = self.fresh.keys, TorchIndex(self.inner.d)
+        self.add(keys)
 
     def search(self, queries: Tensor, num_neighbours: int) -> tuple[Tensor, Tensor]:
         """See `Index.search`."""
@@ -100,32 +139,82 @@ class FaissIndex:
         similarity, number = self.inner.search(_as_numpy(queries), num_neighbours)
         found = torch.from_numpy(number).to(queries.device)
         scores = torch.from_numpy(similarity).to(queries.device).masked_fill(found < 0, -torch.inf)
-        return scores, found
+        if not len(self.fresh.keys):
+            return scores, found
+        fresh_scores, fresh = self.fresh.search(queries, num_neighbours)
+        fresh = torch.where(fresh < 0, fresh, fresh + self.inner.ntotal)
+        best = torch.cat([scores, fresh_scores], dim=1).topk(num_neighbours, dim=1)
+        return best.values, torch.cat([found, fresh], dim=1).gather(1, best.indices)
 
-    def to_bytes(self) -> bytes:
-        """The serialised index, for `index.faiss`."""
+    def tune(self, keys: Tensor) -> None:
+        """Raise the search's effort until it finds what exact search finds, see the module; `keys` are all keys."""
         import faiss
 
-        return faiss.serialize_index(self.inner).tobytes()
+        name = next((name for name in ("nprobe", "efSearch") if self._takes(name)), None)
+        if name is None:
+            return
+        generator = torch.Generator().manual_seed(0)
+        chosen = torch.randperm(len(keys), generator=generator)[:NUM_TUNING_QUERIES]
+        noise = torch.nn.functional.normalize(torch.randn(len(chosen), keys.shape[1], generator=generator), dim=-1)
+        queries = torch.nn.functional.normalize(keys[chosen].float().cpu() + TUNING_NOISE * noise, dim=-1)
+        right = nearest(queries, keys)
+        best, best_recall, effort = 1, -1.0, 1
+        # A compressed kind may never get there: enough when four times the effort found no more.
+        while best_recall < MIN_RECALL and effort <= 4 * best:
+            faiss.ParameterSpace().set_index_parameter(self.inner, name, effort)
+            recall = float((self.search(queries, 1)[1][:, 0] == right).float().mean())
+            if recall > best_recall:
+                best, best_recall = effort, recall
+            effort *= 2
+        faiss.ParameterSpace().set_index_parameter(self.inner, name, best)
+
+    def _takes(self, name: str) -> bool:
+        import faiss
+
+        space = faiss.ParameterSpace()
+        space.initialize(self.inner)
+        ranges = (space.parameter_ranges.at(place) for place in range(space.parameter_ranges.size()))
+        return any(found.name == name for found in ranges)
+
+    def write(self, path: Path) -> None:
+        """Write the index, for `index.faiss`."""
+        import faiss
+
+        if len(self.fresh.keys):
+            self._take_in()
+        faiss.write_index(self.inner, str(path))
 
     @staticmethod
-    def from_bytes(data: bytes, d_subject: int, factory: str, num_keys: int) -> FaissIndex:
-        """Read a serialised index and check that it is the one expected.
+    def read(path: Path, d_subject: int, factory: str, num_keys: int) -> FaissIndex:
+        """Open an index that was written, and check that it is the one expected. It stays in its file; what is not
+        searched is not read.
 
         Raises:
-            CheckpointError: the bytes are damaged, or hold an index of another size.
+            CheckpointError: the file is damaged, or holds an index of another size.
         """
         import faiss
 
         index = FaissIndex(d_subject, factory)
         try:
-            index.inner = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
+            index.inner = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
             raise CheckpointError(f"index.faiss: not a readable FAISS index ({_last_line(error)})") from None
         if (index.inner.d, index.inner.ntotal) != (d_subject, num_keys):
             got = f"{index.inner.ntotal} keys of width {index.inner.d}"
             raise CheckpointError(f"index.faiss: expected {num_keys} keys of width {d_subject}, got {got}")
+        index.is_mapped = True
         return index
+
+
+def nearest(queries: Tensor, keys: Tensor) -> Tensor:
+    """The key nearest to each query by exact search, int64 `[Q]`, a part of the keys at a time."""
+    score, number = torch.full((len(queries),), -torch.inf), torch.zeros(len(queries), dtype=torch.int64)
+    size = max(1, MAX_SCORES // max(1, len(queries)))
+    for start in range(0, len(keys), size):
+        part = (queries @ keys[start : start + size].float().cpu().T).max(dim=1)
+        number = torch.where(part.values > score, part.indices + start, number)
+        score = torch.maximum(part.values, score)
+    return number
 
 
 def _as_numpy(rows: Tensor) -> np.ndarray:
@@ -136,13 +225,29 @@ def _last_line(error: Exception) -> str:
     return str(error).strip().splitlines()[-1]
 
 
+def kind_for(kind: str, num_keys: int) -> str:
+    """What `"auto"` stands for, given the number of keys; any other kind is itself.
+
+    >>> kind_for("auto", 1_000), kind_for("auto", 1_000_000), kind_for("Flat", 1_000_000)
+    ('exact', 'IVF4096,Flat', 'Flat')
+    """
+    if kind != AUTO:
+        return kind
+    if num_keys <= MAX_EXACT_KEYS:
+        return EXACT
+    return f"IVF{2 ** round(math.log2(4 * math.sqrt(num_keys)))},Flat"
+
+
 def build_index(keys: Tensor, kind: str) -> TorchIndex | FaissIndex:
-    """An index of the given kind (`"exact"` or a FAISS factory string) over unit keys `[K, C]`.
+    """An index of the given kind (`"auto"`, `"exact"` or a FAISS factory string) over unit keys `[K, C]`.
 
     Raises:
         SettingsError: the kind is unknown, or cannot be built from so few keys.
     """
+    kind = kind_for(kind, len(keys))
     index = TorchIndex(keys.shape[1]) if kind == EXACT else FaissIndex(keys.shape[1], kind)
     if len(keys):
         index.add(keys)
+        if isinstance(index, FaissIndex):
+            index.tune(keys)
     return index

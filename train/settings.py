@@ -153,8 +153,8 @@ class TrainSettings(BackboneSettings):
     """Rank of every expert; 0 for a bare residual, which says its token whatever the wording was."""
     num_neighbours: int = 64
     """Keys retrieved for each token."""
-    index: str = "exact"
-    """Index over the keys: exact (torch), or a FAISS factory string such as Flat, "IVF256,Flat", HNSW32."""
+    index: str = "auto"
+    """Index over the keys: auto (by their number), exact (torch), or a FAISS factory string such as "IVF256,Flat"."""
     chunk_facts: int = 1000
     """Facts taught at a time; an interrupted run resumes behind the last finished chunk."""
     before: bool = True

@@ -20,6 +20,7 @@ from mome.bank import Bank
 from mome.checkpoint import FORMAT, load, summarize, write_folder
 from mome.config import MoMEConfig
 from mome.errors import BackboneError, CheckpointError
+from mome.facts import Fact
 from mome.modeling import MoMEForCausalLM
 
 FILES = ["config.json", "router.safetensors", "experts.safetensors", "keys.safetensors", "facts.jsonl"]
@@ -90,7 +91,7 @@ def test_a_checkpoint_holds_these_files_and_none_of_them_is_a_pickle(taught, fol
 def test_a_checkpoint_reads_back_exactly(taught, folder):
     parts, model = load(folder), taught.model
     assert parts.config.to_dict() == model.config.to_dict()
-    assert parts.ledger.facts == model.ledger.facts
+    assert list(parts.ledger.facts) == list(model.ledger.facts)
     for field in fields(Bank):
         saved, got = getattr(model.bank, field.name), getattr(parts.bank, field.name)
         assert got.dtype == saved.dtype
@@ -387,7 +388,21 @@ def test_a_damaged_line_of_the_ledger_is_named(folder, line):
     lines[6] = line
     path.write_text("\n".join(lines), encoding="utf-8")
     seal(folder)
-    refused(folder, f"{path}, line 7: expected a fact (")
+    ledger = MoMEForCausalLM.from_pretrained(folder).ledger
+    assert ledger.facts[5] == Fact.from_record(json.loads(lines[5]))
+    for read in (lambda: ledger.facts[6], lambda: ledger.by_id("none")):
+        with pytest.raises(CheckpointError, match=rf"facts.jsonl, line 7: expected a fact \(.*; {MEND}"):
+            read()
+
+
+def test_facts_are_read_when_they_are_asked_for(taught, folder):
+    taught_facts, ledger = taught.facts, load(folder).ledger
+    shutil.rmtree(folder)
+    assert len(ledger) == len(taught_facts)
+    assert ledger.facts[-1] == taught_facts[-1] and ledger.facts[2:5] == taught_facts[2:5]
+    assert list(ledger.facts) == taught_facts and ledger.by_id(taught_facts[3].id) == taught_facts[3]
+    with pytest.raises(IndexError):
+        ledger.facts[len(taught_facts)]
 
 
 def test_a_config_of_another_model_is_refused(folder):
@@ -454,7 +469,8 @@ def test_an_index_that_cannot_be_read_is_rebuilt(taught, tmp_path, entry):
         manifest["files"]["index.faiss"] = entry
         path.write_text(json.dumps(manifest))
     index = load(tmp_path / "memory").index
-    assert index.to_bytes() == data
+    index.write(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == data
     found = index.search(taught.model.bank.keys[:, : config.d_subject], 1)[1].flatten()
     assert torch.equal(found, torch.arange(len(taught.facts)))
 

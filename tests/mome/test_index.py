@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from mome import index as index_module
 from mome.errors import CheckpointError, SettingsError
-from mome.index import FaissIndex, TorchIndex, build_index
+from mome.index import FaissIndex, TorchIndex, build_index, nearest
 
 NUM_KEYS, WIDTH = 400, 16
 EXACT_KINDS = ["exact", "Flat"]
@@ -119,18 +120,40 @@ class TestSearch:
         assert torch.allclose(similarity, build_index(keys, kind).search(queries, 2)[0], atol=0.02)
 
 
-class TestBytes:
+def written(index: FaissIndex, folder: Path) -> Path:
+    index.write(folder / "index.faiss")
+    return folder / "index.faiss"
+
+
+class TestFile:
     @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "exact"])
-    def test_round_trip(self, kind, keys, queries):
+    def test_round_trip(self, kind, keys, queries, tmp_path):
         index = build_index(keys, kind)
-        again = FaissIndex.from_bytes(index.to_bytes(), WIDTH, kind, NUM_KEYS)
+        again = FaissIndex.read(written(index, tmp_path), WIDTH, kind, NUM_KEYS)
         for got, expected in zip(again.search(queries, 4), index.search(queries, 4), strict=True):
             assert torch.equal(got, expected)
 
-    def test_keys_can_be_added_afterwards(self, keys):
-        again = FaissIndex.from_bytes(build_index(keys[:50], "Flat").to_bytes(), WIDTH, "Flat", 50)
-        again.add(keys[50:])
+    @pytest.mark.parametrize("kind", ["Flat", "IVF8,Flat", "HNSW32"])
+    @pytest.mark.parametrize("max_fresh", [1000, 100])
+    def test_keys_can_be_added_afterwards(self, kind, max_fresh, keys, queries, tmp_path, monkeypatch):
+        """First beside the file, then taken in; the file stays as it is."""
+        monkeypatch.setattr(index_module, "MAX_FRESH_KEYS", max_fresh)
+        path = written(build_index(keys[:200], kind), tmp_path)
+        data = path.read_bytes()
+        again = FaissIndex.read(path, WIDTH, kind, 200)
+        for piece in keys[200:].split(90):
+            again.add(piece)
+        assert again.is_mapped == (max_fresh == 1000)
         assert again.search(keys, 1)[1].flatten().tolist() == list(range(NUM_KEYS))
+        similarity, number = again.search(queries, 5)
+        assert (similarity.diff(dim=1) <= 0).all()
+        if kind == "Flat":
+            expected = build_index(keys, "exact").search(queries, 5)
+            assert torch.equal(number, expected[1]) and torch.allclose(similarity, expected[0], atol=1e-6)
+        assert path.read_bytes() == data
+        (tmp_path / "new").mkdir()
+        reread = FaissIndex.read(written(again, tmp_path / "new"), WIDTH, kind, NUM_KEYS)
+        assert reread.search(keys, 1)[1].flatten().tolist() == list(range(NUM_KEYS))
 
     @pytest.mark.parametrize(
         "damage",
@@ -144,24 +167,25 @@ class TestBytes:
         ],
         ids=["empty", "header cut", "rows cut", "text", "kind", "count"],
     )
-    def test_damaged(self, damage, keys):
-        data = build_index(keys, "Flat").to_bytes()
+    def test_damaged(self, damage, keys, tmp_path):
+        path = written(build_index(keys, "Flat"), tmp_path)
+        path.write_bytes(damage(path.read_bytes()))
         with pytest.raises(CheckpointError, match=r"index\.faiss: not a readable FAISS index"):
-            FaissIndex.from_bytes(damage(data), WIDTH, "Flat", NUM_KEYS)
+            FaissIndex.read(path, WIDTH, "Flat", NUM_KEYS)
 
-    def test_wrong_number_of_keys(self, keys):
+    def test_wrong_number_of_keys(self, keys, tmp_path):
         with pytest.raises(CheckpointError, match="expected 401 keys of width 16, got 400 keys of width 16"):
-            FaissIndex.from_bytes(build_index(keys, "Flat").to_bytes(), WIDTH, "Flat", NUM_KEYS + 1)
+            FaissIndex.read(written(build_index(keys, "Flat"), tmp_path), WIDTH, "Flat", NUM_KEYS + 1)
 
-    def test_wrong_width(self, keys):
+    def test_wrong_width(self, keys, tmp_path):
         with pytest.raises(CheckpointError, match="expected 400 keys of width 32, got 400 keys of width 16"):
-            FaissIndex.from_bytes(build_index(keys, "Flat").to_bytes(), 32, "Flat", NUM_KEYS)
+            FaissIndex.read(written(build_index(keys, "Flat"), tmp_path), 32, "Flat", NUM_KEYS)
 
 
 class TestRefused:
     @pytest.mark.parametrize("kind", ["", "nonsense", "flat", "IVF0x,Flat", "PQ3"])
     def test_unknown_factory_string(self, kind, keys):
-        with pytest.raises(SettingsError, match=r'is not a FAISS factory string for 16-wide keys .*use "exact"'):
+        with pytest.raises(SettingsError, match=r'is not a FAISS factory string for 16-wide keys .*use "auto"'):
             build_index(keys, kind)
 
     @pytest.mark.parametrize("kind", ["IVF256,Flat", "PQ4"])
@@ -172,6 +196,34 @@ class TestRefused:
     def test_a_kind_that_takes_no_keys(self, keys):
         with pytest.raises(SettingsError, match="index: 'IDMap,Flat' cannot be built over 400 keys"):
             build_index(keys, "IDMap,Flat")
+
+
+class TestTuning:
+    @pytest.mark.parametrize("kind", ["IVF32,Flat", "HNSW4"])
+    def test_the_effort_is_raised_until_exact_search_is_met(self, kind):
+        keys = unit_rows(3000)
+        noise = unit_rows(3000, seed=2)
+        queries = torch.nn.functional.normalize(keys + 0.48 * noise, dim=-1)
+        exact = build_index(keys, "exact").search(queries, 1)[1]
+        tuned, untuned = build_index(keys, kind), FaissIndex(WIDTH, kind)
+        untuned.add(keys)
+        recall, before = ((index.search(queries, 1)[1] == exact).float().mean() for index in (tuned, untuned))
+        assert before < 0.99
+        assert recall >= 0.998  # of other queries than those that it was tuned on
+
+    def test_nearest_is_exact_search_in_parts(self, keys, queries, monkeypatch):
+        expected = build_index(keys, "exact").search(queries, 1)[1][:, 0]
+        monkeypatch.setattr(index_module, "MAX_SCORES", 7 * len(queries))
+        assert torch.equal(nearest(queries, keys), expected)
+
+    def test_a_kind_that_never_finds_all_takes_no_needless_effort(self, keys):
+        assert build_index(keys, "IVF8,PQ4x4").inner.nprobe <= 8
+
+    def test_auto_goes_by_the_number_of_keys(self, monkeypatch, keys):
+        assert isinstance(build_index(keys, "auto"), TorchIndex)
+        monkeypatch.setattr(index_module, "MAX_EXACT_KEYS", 300)
+        index = build_index(keys, "auto")
+        assert isinstance(index, FaissIndex) and index.factory == "IVF64,Flat"
 
 
 def test_faiss_is_imported_only_where_it_is_used():
