@@ -54,16 +54,17 @@ def _read(data: Path, *names: str) -> list[Fact]:
 
 
 def _counterfact(num_facts: int, data: Path, seed: int) -> Corpus:
-    """Facts of `val`, and a router trained on `train`; where `val` is too small both are taught, and the router is
-    trained on the other corpora."""
+    """Facts of `val`, and a router trained on `train`; where `val` is too small a sample of both is taught, and the
+    router is trained on what is left of them but for the unseen questions."""
     val = _read(data, "counterfact/val.jsonl.gz")
     if num_facts <= len(val):
         facts = sample_facts(val, num_facts, seed)
         return Corpus(facts, about_others(val, facts), [str(data / "counterfact/train.jsonl.gz")], [])
     both = _read(data, "counterfact/val.jsonl.gz", "counterfact/train.jsonl.gz")
-    others = [str(data / "pararel/facts.jsonl.gz"), str(data / "zsre/facts.jsonl.gz")]
     facts = sample_facts(both, num_facts, seed)
-    return Corpus(facts, about_others(both, facts), others, [])
+    left = about_others(both, facts, len(both))
+    unseen = left[: min(MAX_UNSEEN, len(left) // 3)]
+    return Corpus(facts, unseen, [], about_others(left, unseen, len(left)))
 
 
 def _zsre(num_facts: int, data: Path, seed: int) -> Corpus:
@@ -88,10 +89,10 @@ def _pararel(num_facts: int, data: Path, seed: int) -> Corpus:
     return Corpus(with_locality(taught, facts, seed), unseen, [], seen)
 
 
-def about_others(facts: list[Fact], taught: list[Fact]) -> list[Fact]:
-    """The facts about subjects of which nothing is taught."""
+def about_others(facts: list[Fact], taught: list[Fact], limit: int = MAX_UNSEEN) -> list[Fact]:
+    """The facts about subjects of which nothing is taught, at most `limit`."""
     subjects = {fact.subject for fact in taught}
-    return [fact for fact in facts if fact.subject not in subjects][:MAX_UNSEEN]
+    return [fact for fact in facts if fact.subject not in subjects][:limit]
 
 
 def with_locality(taught: list[Fact], facts: list[Fact], seed: int) -> list[Fact]:
