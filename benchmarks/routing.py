@@ -65,6 +65,11 @@ SHORT: dict[str, str] = dict(zip(SHARES, ("found", "other", "same", "named"), st
 class LastState(Router):
     """A router that reads the token's own state alone, without pooling over the prefix."""
 
+    def forward(
+        self, hidden: list[Tensor], mask: Tensor | None = None, state: PoolState | None = None
+    ) -> tuple[Tensor, PoolState]:
+        return self.query(self.features(hidden), mask, state)
+
     def query(self, features: Tensor, mask: Tensor | None, state: PoolState | None) -> tuple[Tensor, PoolState]:
         parts = self.value(features).split(self.widths, dim=-1)
         mixed = [torch.nn.functional.normalize(p + mix(p), dim=-1) for p, mix in zip(parts, self.mix, strict=True)]

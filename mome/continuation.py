@@ -65,11 +65,11 @@ def read(tokens: Tensor, mask: Tensor | None, key: Tensor, similarity: Tensor, p
         key: int64 `[B, T]`, the key that won, or CLOSED; CLOSED at padding.
         similarity: fp32 `[B, T]`, of that key.
     """
-    if tokens.shape[1] == 1 and (mask is None or bool(mask.all())):
-        return _read_token(tokens[:, 0], key[:, 0], similarity[:, 0], past, bank)
     closed = torch.full_like(key, CLOSED)
     result = Read(closed, torch.zeros_like(key, dtype=torch.bool), closed.clone(), torch.zeros_like(similarity))
     rows = ((key != CLOSED).any(1) | (past.expert != CLOSED)).nonzero().flatten().tolist()
+    if rows and tokens.shape[1] == 1 and (mask is None or bool(mask.all())):
+        return _read_token(tokens[:, 0], key[:, 0], similarity[:, 0], past, bank)
     for row in rows:
         # Without padding, which neither breaks a continuation nor starts one.
         places = slice(None) if mask is None else mask[row].nonzero().flatten()
@@ -82,9 +82,6 @@ def read(tokens: Tensor, mask: Tensor | None, key: Tensor, similarity: Tensor, p
 
 def _read_token(token: Tensor, key: Tensor, similarity: Tensor, past: Past, bank: Bank) -> Read:
     """One token of every row, all `[B]`: no loop but over the rows where a fact might be entered a second time."""
-    if not bank.num_experts:
-        closed = torch.full_like(key, CLOSED)[:, None]
-        return Read(closed, torch.zeros_like(closed, dtype=torch.bool), closed, torch.zeros_like(similarity)[:, None])
     last = past.expert.clamp_min(0)
     after = (last + 1).clamp_max(bank.num_experts - 1)
     is_said = (past.expert != CLOSED) & (bank.token[last] == token)

@@ -147,18 +147,22 @@ def attend(
     d_relation = gate.background.shape[1]
     found = retrieve(query, index, keys, d_relation, num_neighbours)
     null = torch.full_like(query[..., 0], gate.null_similarity)  # [B, T]
-    if mentions is not None:
-        found.similarity = mentions.lower(found.similarity, found.key, gate.null_similarity)
-    place = found.best(gate.null_similarity)
-    similarity, key = (table.gather(-1, place)[..., 0] for table in (found.similarity, found.key))  # [B, T]
-    near = (similarity > gate.null_similarity).nonzero(as_tuple=True)  # [P] each
-    if len(near[0]):
-        of_key = keys[key[near].to(keys.device), -d_relation:].to(query.device)
+    similarity, place = found.similarity.max(-1, keepdim=True)  # [B, T, 1]
+    null = torch.full_like(similarity, gate.null_similarity)
+    key = torch.full_like(place, CLOSED)
+    # Most tokens are near to no key, and then there is nothing to check.
+    if bool((similarity > null).any()):
+        if mentions is not None:
+            found.similarity = mentions.lower(found.similarity, found.key, gate.null_similarity)
+        place = found.best(gate.null_similarity)
+        similarity, key = found.similarity.gather(-1, place), found.key.gather(-1, place)
+        near = (similarity > null)[..., 0].nonzero(as_tuple=True)  # [P] each
+        of_key = keys[key[near][:, 0].to(keys.device), -d_relation:].to(query.device)
         rival = rival_similarity(query[near][:, -d_relation:], of_key, gate.background.to(query.device))
-        null[near] = (rival - gate.rival_margin).clamp_min(gate.null_similarity)
-    logits = torch.cat([found.similarity, null[..., None]], dim=-1) / gate.temperature
-    confidence = logits.softmax(-1).gather(-1, place)[..., 0]
-    return torch.where(similarity > null, key, CLOSED), similarity, confidence
+        null[near] = (rival - gate.rival_margin).clamp_min(gate.null_similarity)[:, None]
+        key = torch.where(similarity > null, key, CLOSED)
+    weight = (torch.cat([found.similarity, null], dim=-1) / gate.temperature).softmax(-1)
+    return key[..., 0], similarity[..., 0], weight.gather(-1, place)[..., 0]
 
 
 def route(

@@ -1,7 +1,7 @@
 """The mention check: a fact may only be entered where its subject stands in the text before.
 
 Shapes: B batch, T tokens, S tokens seen so far, N neighbours, K keys, V spellings, M tokens of a spelling, P pairs of a
-token and a key, U pairs of a text and a key, W tokens of the vocabulary.
+token and a key, U pairs of a text and a key, Q spellings that are looked for, W tokens of the vocabulary.
 
 A query is a mean over the prefix, in which "Latvian Football Federation" and "Peruvian Football Federation" lie close
 together. The tokens themselves tell them apart: every key keeps the token ids of its fact's subject, and its similarity
@@ -102,20 +102,28 @@ def find_subjects(subject: Tensor, seen: Tensor, word_edge: Tensor) -> Held:
     tensor([ True, False])
     """
     num_tokens, width = seen.shape[1], subject.shape[2]
-    asked = subject != NO_TOKEN
-    length = asked.sum(-1)[..., None]  # [U, V, 1]
-    padded = torch.nn.functional.pad(seen, (0, width - 1), value=NO_TOKEN)
-    windows = padded.unfold(1, width, 1)[:, None]  # [U, 1, S, M]
-    begins = ((windows == subject[:, :, None]) | ~asked[:, :, None]).all(-1) & (length > 0)  # [U, V, S]
-    edge = word_edge[seen.clamp_max(len(word_edge) - 1)]  # [U, S, 2]; NO_TOKEN finds the last row
-    goes_on = torch.nn.functional.pad(edge[:, :-1, 1] & edge[:, 1:, 0], (1, 1))[:, None]  # [U, 1, S + 1] from before
-    begins &= ~goes_on[..., :-1]
-    start = torch.arange(num_tokens, device=seen.device) - length + 1  # [U, V, S] of a spelling that ends here
-    ends = begins.gather(2, start.clamp(0, num_tokens - 1)) & (start >= 0)
+    # Few spellings have as much as their first token in the text: only these are compared with it.
+    initial = subject[..., 0]  # [U, V]
+    pair, spelling = ((initial[..., None] == seen[:, None]).any(-1) & (initial != NO_TOKEN)).nonzero(as_tuple=True)
+    is_text = (initial != NO_TOKEN).any(1)  # [U]
+    if not len(pair):
+        nowhere = torch.zeros_like(seen, dtype=torch.bool)
+        return Held(nowhere, torch.where(is_text, NEVER, -1))
+    wanted, here = subject[pair, spelling], seen[pair]  # [Q, M], [Q, S]
+    asked = wanted != NO_TOKEN
+    length = asked.sum(-1, keepdim=True)  # [Q, 1]
+    windows = torch.nn.functional.pad(here, (0, width - 1), value=NO_TOKEN).unfold(1, width, 1)  # [Q, S, M]
+    begins = ((windows == wanted[:, None]) | ~asked[:, None]).all(-1)  # [Q, S]
+    edge = word_edge[here.clamp_max(len(word_edge) - 1)]  # [Q, S, 2]; NO_TOKEN finds the last row
+    goes_on = torch.nn.functional.pad(edge[:, :-1, 1] & edge[:, 1:, 0], (1, 1))  # [Q, S + 1] from the token before
+    begins &= ~goes_on[:, :-1]
+    start = torch.arange(num_tokens, device=seen.device) - length + 1  # [Q, S] of a spelling that ends here
+    ends = begins.gather(1, start.clamp_min(0)) & (start >= 0)
     # Of a longer subject only the first tokens are known, and the word goes on.
-    whole = (ends & (~goes_on[..., 1:] | (length == width))).any(1)  # [U, S]
+    whole = ends & (~goes_on[:, 1:] | (length == width))
+    ends, whole = (torch.zeros_like(seen).index_add_(0, pair, part.long()) > 0 for part in (ends, whole))  # [U, S]
     first = torch.where(whole.any(1), whole.int().argmax(1), NEVER)
-    return Held(ends.any(1), torch.where(asked.flatten(1).any(1), first, -1))
+    return Held(ends, torch.where(is_text, first, -1))
 
 
 def word_edges(tokenizer: PreTrainedTokenizerBase) -> Tensor:

@@ -25,6 +25,7 @@ from torch.nn import functional
 
 CHUNK = 256
 NUM_BACKGROUND = 1024
+SCORE_WIDTH = 64
 # Background questions this near to a key's ask for the same thing and are no rivals of it.
 SAME_RELATION = 0.5
 
@@ -78,8 +79,22 @@ def pool_chunk(score: Tensor, log_forget: Tensor, value: Tensor, state: PoolStat
     return pooled, after
 
 
+def pool_token(score: Tensor, log_forget: Tensor, value: Tensor, state: PoolState) -> tuple[Tensor, PoolState]:
+    """`pool_chunk` of one token, without the products that a longer chunk needs."""
+    before = state.maximum + log_forget[..., 0]  # [B, H]
+    maximum = torch.maximum(score[..., 0], before)
+    finite = maximum.masked_fill(maximum.isinf(), 0.0)
+    weight, carried = (score[..., 0] - finite).exp(), (before - finite).exp()
+    denominator = weight + carried * state.denominator
+    numerator = weight[..., None] * value[:, :, 0] + carried[..., None] * state.numerator
+    pooled = numerator / denominator[..., None].clamp_min(torch.finfo(torch.float32).tiny)
+    return pooled[:, :, None], PoolState(maximum, denominator, numerator)
+
+
 def pool(score: Tensor, log_forget: Tensor, value: Tensor, state: PoolState) -> tuple[Tensor, PoolState]:
     """`pool_chunk` over any length, in chunks, so that memory grows with the length and not with its square."""
+    if score.shape[-1] == 1:
+        return pool_token(score, log_forget, value, state)
     pieces = []
     for start in range(0, score.shape[-1], CHUNK):
         part = slice(start, start + CHUNK)
@@ -120,7 +135,7 @@ class Router(nn.Module):
         self.register_buffer("background", torch.zeros(NUM_BACKGROUND, self.widths[1]))
         self.register_buffer("rival_margin", torch.tensor(2.0))
         self.value = nn.Linear(d_all, sum(self.widths))
-        self.score = nn.Sequential(nn.Linear(d_all, 64), nn.GELU(), nn.Linear(64, self.num_pooled))
+        self.score = nn.Sequential(nn.Linear(d_all, SCORE_WIDTH), nn.GELU(), nn.Linear(SCORE_WIDTH, self.num_pooled))
         self.forget = nn.Linear(d_all, self.num_pooled)
         self.subject = nn.Sequential(nn.Linear(d_all, 64), nn.GELU(), nn.Linear(64, 1))
         self.mix = nn.ModuleList(
@@ -128,6 +143,7 @@ class Router(nn.Module):
         )
         self.log_temperature = nn.Parameter(torch.tensor(0.1).log())
         self.null_similarity = nn.Parameter(torch.tensor(0.5))
+        self._fused_maps, self._fused_of = (torch.empty(0), torch.empty(0)), []
         # Heads start with horizons from two tokens to a few hundred, so that some see the last words and some it all.
         horizon = torch.cat([torch.logspace(0.3, 2.5, num) for num in heads])
         with torch.no_grad():
@@ -152,7 +168,31 @@ class Router(nn.Module):
         Returns:
             Queries fp32 `[B, T, Q]`, subject part first, and the state after the last token.
         """
-        return self.query(self.features(hidden), mask, state)
+        if self.value.weight.requires_grad:
+            return self.query(self.features(hidden), mask, state)
+        weight, bias = self._fused()
+        joined = torch.cat([layer.float() for layer in hidden], dim=-1)
+        parts = functional.linear(joined, weight, bias).split([sum(self.widths), SCORE_WIDTH, self.num_pooled], dim=-1)
+        return self._query(parts[0], self.score[1:](parts[1]), parts[2], mask, state)
+
+    def _fused(self) -> tuple[Tensor, Tensor]:
+        """The whitening and the linear maps behind it in one, `[out, F*D]` and `[out]`: of a frozen router, whose
+        weights a decoding step would else read twice over."""
+        score = self.score[0]
+        linear = [
+            (self.value.weight, self.value.bias),
+            (score.weight, score.bias),
+            (self.forget.weight, self.forget.bias),
+        ]
+        used = [self.mean, self.whitening, *(tensor for pair in linear for tensor in pair)]
+        state = [(tensor.data_ptr(), tensor._version) for tensor in used]
+        if self._fused_of != state:
+            weight, bias = (torch.cat(tables).double() for tables in zip(*linear, strict=True))
+            per_layer = weight.view(len(weight), len(self.mean), -1)  # [out, F, E]
+            whole = torch.einsum("ofe,fde->ofd", per_layer, self.whitening.double())
+            bias = bias - torch.einsum("ofd,fd->o", whole, self.mean.double())
+            self._fused_maps, self._fused_of = (whole.flatten(1).float(), bias.float()), state
+        return self._fused_maps
 
     def subject_logits(self, features: Tensor) -> Tensor:
         """fp32 `[B, T]`, above 0 where a token belongs to the subject of a prompt; from whitened features."""
@@ -160,14 +200,19 @@ class Router(nn.Module):
 
     def query(self, features: Tensor, mask: Tensor | None, state: PoolState | None) -> tuple[Tensor, PoolState]:
         """`forward` from whitened features `[B, T, F*E]`."""
-        score = rearrange(self.score(features), "b t h -> b h t")
-        log_forget = rearrange(functional.logsigmoid(self.forget(features)), "b t h -> b h t")
-        value = rearrange(self.value(features), "b t (h c) -> b h t c", h=self.num_pooled)
+        return self._query(self.value(features), self.score(features), self.forget(features), mask, state)
+
+    def _query(
+        self, value: Tensor, score: Tensor, forget: Tensor, mask: Tensor | None, state: PoolState | None
+    ) -> tuple[Tensor, PoolState]:
+        """From values `[B, T, Q]`, scores and forget gates `[B, T, H]`."""
+        score, log_forget = score.transpose(1, 2), functional.logsigmoid(forget).transpose(1, 2)
+        value = rearrange(value, "b t (h c) -> b h t c", h=self.num_pooled)
         if mask is not None:
             score = score.masked_fill(~mask[:, None], -torch.inf)
             log_forget = log_forget.masked_fill(~mask[:, None], 0.0)
         if state is None:
-            state = PoolState.empty(len(features), self.num_pooled, self.d_head, features.device)
+            state = PoolState.empty(len(value), self.num_pooled, self.d_head, value.device)
         pooled, state = pool(score, log_forget, value, state)
         parts = rearrange(pooled, "b h t c -> b t (h c)").split(self.widths, dim=-1)
         mixed = [functional.normalize(part + mix(part), dim=-1) for part, mix in zip(parts, self.mix, strict=True)]
