@@ -1,0 +1,260 @@
+"""`mome bench latency`: what a memory costs in time, beside the bare backbone, LoRA and retrieval in context.
+
+Every method works on the same weights, in the same process, a step at a time in turns: a machine that slows down hits
+all alike. A ratio is the median over all steps of a method's time over the bare backbone's in the same round.
+
+Shapes: B batch, T tokens.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from rich.table import Table
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from benchmarks.plots import plot_latency
+from benchmarks.record import RESULTS, record
+from benchmarks.synthetic import RANDOM, any_backbone, empty_memory, random_bank, some_queries
+from mome.bank import Bank
+from mome.cli import settings_from
+from mome.index import FaissIndex, TorchIndex, build_index
+from mome.memory import CLOSED
+from mome.modeling import MoMEForCausalLM
+from train.baselines.lora import add_adapters
+from train.baselines.settings import LoRASettings
+from train.progress import bar, console
+
+OPEN, SHUT = -1.0, 2.0  # similarities of the null key below and above all others
+NUM_FACTS, FACT_TOKENS = 5, 24  # that retrieval puts before the prompt
+NUM_WARM = 8
+
+
+@dataclass(kw_only=True)
+class LatencySettings:
+    """Settings of `mome bench latency`."""
+
+    backbone: str = RANDOM
+    """`random`, a Llama of 110M parameters with random weights, or the folder or Hugging Face id of a model."""
+    experts: list[int] = field(default_factory=lambda: [0, 1_000, 100_000, 1_000_000])
+    """Sizes of the memory."""
+    prompt: int = 64
+    """Tokens before the first one that is generated."""
+    tokens: int = 64
+    """Tokens that every method generates, and are timed; the first eight warm up."""
+    batch: int = 16
+    """Rows of the batch that is decoded."""
+    prefill: int = 512
+    """Tokens of the text that is read at once."""
+    prefills: int = 9
+    """How often it is read; one more time warms up."""
+    seed: int = 0
+    """Seed of all weights, memories and texts."""
+
+
+@dataclass
+class Memory:
+    """A memory of one size, ready to be put into the model."""
+
+    bank: Bank
+    index: TorchIndex | FaissIndex
+
+
+@dataclass
+class Timed:
+    """Seconds of one workload, by method and round, and which share of its tokens read an expert, by method."""
+
+    seconds: dict[str, list[float]]
+    open_share: dict[str, float]
+
+    def ratio(self, method: str) -> float:
+        """Median over the rounds of a method's time over the bare backbone's."""
+        return statistics.median(a / b for a, b in zip(self.seconds[method], self.seconds["bare"], strict=True))
+
+    def spread(self, method: str) -> tuple[float, float]:
+        """Quartiles of the same ratios."""
+        ratios = [a / b for a, b in zip(self.seconds[method], self.seconds["bare"], strict=True)]
+        low, _, high = statistics.quantiles(ratios, n=4)
+        return low, high
+
+
+def main(argv: list[str]) -> None:
+    """Time every method; print a table, plot it, record the result, and print it as one JSON line."""
+    settings = settings_from("bench latency", LatencySettings, argv)
+    torch.manual_seed(settings.seed)
+    backbone = any_backbone(settings.backbone)
+    bare, adapted = copy.deepcopy(backbone), copy.deepcopy(backbone)
+    add_adapters(adapted, LoRASettings())
+    model = empty_memory(backbone)
+    memories = build_memories(model, settings)
+    workloads = {
+        "decode": lambda: time_decoding(settings, bare, model, memories, 1, {"lora": adapted.eval()}),
+        "batch": lambda: time_decoding(settings, bare, model, memories, settings.batch, {}),
+        "prefill": lambda: time_prefill(settings, bare, model, memories),
+    }
+    timed = {name: run() for name, run in workloads.items()}
+    result = summarize(settings, timed)
+    print_table(timed)
+    plot_latency(settings.experts, result, RESULTS / "latency.png")
+    record("latency", f"mome bench latency {' '.join(argv)}", result)
+    print(json.dumps(result))
+
+
+def build_memories(model: MoMEForCausalLM, settings: LatencySettings) -> dict[int, Memory]:
+    """Random memories of all sizes, about the first token of the texts."""
+    queries, made = some_queries(model), {}
+    with bar("build memories", len(settings.experts)) as advance:
+        for num in settings.experts:
+            bank = random_bank(model, queries, num, mentioned=0)
+            made[num] = Memory(bank, build_index(bank.keys[:, : model.config.d_subject], "auto"))
+            advance(1)
+    return made
+
+
+def text_of(settings: LatencySettings, model: PreTrainedModel, batch: int, num_tokens: int) -> Tensor:
+    """A random text `[B, T]` that mentions the subject."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    text = torch.randint(1, model.config.vocab_size, (batch, num_tokens), generator=generator)
+    text[:, 0] = 0
+    return text
+
+
+# What is timed in every round, once a method has begun; it returns its seconds.
+Step = Callable[[], float]
+
+
+@torch.no_grad()
+def decoding(model: PreTrainedModel, text: Tensor) -> Step:
+    """Read a text `[B, T]`; each step is the forward of one token more."""
+    output = model(input_ids=text, use_cache=True)
+
+    @torch.no_grad()
+    def step() -> float:
+        nonlocal output
+        token = output.logits[:, -1:].argmax(-1)
+        start = time.perf_counter()
+        output = model(input_ids=token, past_key_values=output.past_key_values, use_cache=True)
+        return time.perf_counter() - start
+
+    return step
+
+
+def reading(model: PreTrainedModel, text: Tensor) -> Step:
+    """Each step is one forward over a text `[B, T]`."""
+
+    @torch.no_grad()
+    def step() -> float:
+        start = time.perf_counter()
+        model(input_ids=text, use_cache=True)
+        return time.perf_counter() - start
+
+    return step
+
+
+def time_decoding(
+    settings: LatencySettings,
+    bare: PreTrainedModel,
+    model: MoMEForCausalLM,
+    memories: dict[int, Memory],
+    batch: int,
+    others: dict[str, PreTrainedModel],
+) -> Timed:
+    """Seconds for each token, of the bare backbone, of memories with their gates open and closed, and of others."""
+    text = text_of(settings, bare, batch, settings.prompt)
+    methods = {"bare": decoding(bare, text), **{name: decoding(other, text) for name, other in others.items()}}
+    methods |= memory_methods(model, memories, lambda: decoding(model, text))
+    if batch == 1:
+        longer = text_of(settings, bare, 1, settings.prompt + NUM_FACTS * FACT_TOKENS)
+        methods["retrieval in context"] = decoding(bare, longer)
+    return take_turns(f"decode, batch {batch}", methods, settings.tokens, NUM_WARM, settings.seed, model)
+
+
+def time_prefill(
+    settings: LatencySettings, bare: PreTrainedModel, model: MoMEForCausalLM, memories: dict[int, Memory]
+) -> Timed:
+    """Seconds of reading a text, of the bare backbone and of memories."""
+    text = text_of(settings, bare, 1, settings.prefill)
+    methods = {"bare": reading(bare, text), **memory_methods(model, memories, lambda: reading(model, text))}
+    return take_turns(f"prefill of {settings.prefill}", methods, settings.prefills, 1, settings.seed, model)
+
+
+def memory_methods(model: MoMEForCausalLM, memories: dict[int, Memory], begin: Callable[[], Step]) -> dict[str, Step]:
+    """A method for every memory, with its gate open and closed."""
+
+    def put_in(memory: Memory, null_similarity: float) -> None:
+        model.set_bank(memory.bank, memory.index)
+        model.gate.null_similarity = null_similarity
+
+    def method(memory: Memory, null_similarity: float) -> Step:
+        put_in(memory, null_similarity)
+        inner = begin()
+
+        def step() -> float:
+            put_in(memory, null_similarity)
+            return inner()
+
+        return step
+
+    gates = {"open": OPEN, "closed": SHUT}
+    return {f"{num}_{name}": method(memory, gate) for num, memory in memories.items() for name, gate in gates.items()}
+
+
+def take_turns(
+    label: str, methods: dict[str, Step], num_rounds: int, num_warm: int, seed: int, model: MoMEForCausalLM
+) -> Timed:
+    """Time a step of every method in each round, in a new order; the first rounds do not count."""
+    timed, rng = Timed({name: [] for name in methods}, dict.fromkeys(methods, 0.0)), random.Random(seed)
+    with bar(label, num_rounds + num_warm) as advance:
+        for number in range(num_rounds + num_warm):
+            for name in rng.sample(list(methods), len(methods)):
+                seconds = methods[name]()
+                if number < num_warm:
+                    continue
+                timed.seconds[name].append(seconds)
+                if name[0].isdigit() and model.last_routing is not None:
+                    is_open = (model.last_routing.expert != CLOSED).float().mean()
+                    timed.open_share[name] += float(is_open) / num_rounds
+            advance(1)
+    return timed
+
+
+def summarize(settings: LatencySettings, timed: dict[str, Timed]) -> dict[str, float]:
+    """The flat result."""
+    decoded, batched, read = timed["decode"], timed["batch"], timed["prefill"]
+    result = {f"bare_{name}_ms": round(statistics.median(t.seconds["bare"]) * 1e3, 3) for name, t in timed.items()}
+    for num in settings.experts:
+        for gate in ("open", "closed"):
+            result[f"decode_ratio_{num}_{gate}"] = decoded.ratio(f"{num}_{gate}")
+            result[f"batch{settings.batch}_ratio_{num}_{gate}"] = batched.ratio(f"{num}_{gate}")
+            result[f"prefill_ratio_{num}_{gate}"] = read.ratio(f"{num}_{gate}")
+        # The dearer of the two for a batch; a text that is read is no question at all but its last tokens.
+        result[f"batch{settings.batch}_ratio_{num}"] = result[f"batch{settings.batch}_ratio_{num}_open"]
+        result[f"prefill_ratio_{num}"] = result[f"prefill_ratio_{num}_closed"]
+        result[f"open_share_{num}"] = decoded.open_share[f"{num}_open"]
+    result["lora_decode_ratio"] = decoded.ratio("lora")
+    result["rag_decode_ratio"] = decoded.ratio("retrieval in context")
+    return {name: round(value, 4) for name, value in result.items()}
+
+
+def print_table(timed: dict[str, Timed]) -> None:
+    """Median milliseconds, ratio to the bare backbone and its quartiles, by method and workload."""
+    table = Table("method", *(f"{name}\nms" if part else f"{name}\nratio" for name in timed for part in (1, 0)))
+    for method in timed["decode"].seconds:
+        cells = []
+        for times in timed.values():
+            if method not in times.seconds:
+                cells += ["–", "–"]
+                continue
+            low, high = times.spread(method)
+            cells += [f"{statistics.median(times.seconds[method]) * 1e3:.2f}"]
+            cells += [f"{times.ratio(method):.3f} ({low:.2f}–{high:.2f})"]
+        table.add_row(method.replace("_", " experts, gate "), *cells)
+    console.print(table)

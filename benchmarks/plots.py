@@ -1,0 +1,30 @@
+"""Pictures of results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+TARGET = 1.03
+
+
+def plot_latency(sizes: list[int], result: dict[str, float], path: Path) -> None:
+    """Time for each token over the bare backbone's, by number of experts."""
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    places = range(len(sizes))
+    for gate, marker in (("open", "o"), ("closed", "s")):
+        axes.plot(places, [result[f"decode_ratio_{num}_{gate}"] for num in sizes], marker=marker, label=f"gate {gate}")
+    for name, key, style in (("LoRA, rank 32", "lora", "--"), ("retrieval in context", "rag", ":")):
+        axes.axhline(result[f"{key}_decode_ratio"], linestyle=style, color="gray", label=name)
+    axes.axhline(TARGET, color="green", linewidth=0.8, label=f"target, {TARGET}")
+    axes.set_xticks(places, [f"{num:,}" for num in sizes])
+    axes.set_xlabel("experts")
+    axes.set_ylabel("time for each token / bare backbone's")
+    axes.set_title(f"decoding, batch 1; the bare backbone takes {result['bare_decode_ms']:.1f} ms")
+    axes.legend()
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
