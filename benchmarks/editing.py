@@ -98,9 +98,9 @@ def run_memory(settings: EditingSettings, corpus: Corpus, folder: Path) -> tuple
     joiner = prepare(settings).joiner
     taught_steps = len(report["steps"]) - 1
     cost = {
-        "cpu_seconds": round(cpu["allocate"] + cpu["memorize"], 2),
+        "cpu_seconds": cpu["memorize"],
         "num_steps": taught_steps,
-        "num_trainable": model.bank.down.numel() + model.bank.up.numel(),
+        "num_trainable": model.bank.num_parameters,
     }
     result = {**after, **cost, "causes": count_causes(report["failures"])}
     result |= {f"bare_{name}": before[name] for name in ("recall", "generality")}

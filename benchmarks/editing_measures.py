@@ -15,11 +15,10 @@ from torchmetrics.functional.classification import binary_auroc
 
 from mome.answer import lacks_support
 from mome.facts import Fact
-from mome.joining import Joiner
+from mome.joining import Joiner, right_pad
 from mome.memory import CLOSED, attend
 from mome.mention import NO_TOKEN, Mentions
 from mome.modeling import MoMEForCausalLM
-from train.allocate import right_pad
 from train.answers import generate_answers, left_pad
 from train.observe import batches_of
 from train.progress import bar

@@ -13,6 +13,7 @@ from mome.errors import SettingsError
 from mome.joining import Joiner
 from mome.memory import CLOSED
 from mome.modeling import MoMEForCausalLM
+from mome.tables import parts_of
 from mome.trace import TokenTrace
 
 
@@ -125,6 +126,8 @@ def lacks_support(model: MoMEForCausalLM, tokens: Tensor, mask: Tensor | None = 
     last = torch.full((len(tokens),), tokens.shape[1] - 1) if mask is None else mask.long().cumsum(1).argmax(1).cpu()
     rows = torch.arange(len(tokens))
     query = model.last_query[rows.to(model.device), last.to(model.device)]  # [B, C]
-    relation, of_keys = (table[:, -model.config.d_relation :] for table in (query, model.bank.keys.to(query.device)))
-    of_the_kind = (relation @ of_keys.T > model.config.kind_similarity).any(1).cpu()
+    relation, d_relation = query[:, -model.config.d_relation :].cpu(), model.config.d_relation
+    of_the_kind = torch.zeros(len(query), dtype=torch.bool)
+    for keys in parts_of(model.bank.keys):
+        of_the_kind |= (relation @ keys[:, -d_relation:].cpu().T > model.config.kind_similarity).any(1)
     return of_the_kind & (routing.expert[rows, last] == CLOSED)

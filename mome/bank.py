@@ -9,25 +9,27 @@ first expert; the others follow by continuation, as long as the text goes on wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mome.mention import MAX_SUBJECT_TOKENS, NUM_SPELLINGS
+from mome.tables import Table, parts_of, with_rows
 
 
 @dataclass(kw_only=True)
 class Bank:
     """Row tables. Rows of `down`, `up`, `token` and `fact` are experts; rows of `keys` and `key_expert` are keys."""
 
-    down: Tensor  # [N, S, R, D] A of each expert
-    up: Tensor  # [N, S, D, R] B of each expert; at rank 0 one column, the residual itself
+    down: Table  # [N, S, R, D] A of each expert
+    up: Table  # [N, S, D, R] B of each expert; at rank 0 one column, the residual itself
     token: Tensor  # [N] int32, the token that the expert was taught to say
     fact: Tensor  # [N] int32, position of the owner in the ledger
-    keys: Tensor  # [K, C] queries at the end of the taught prompts, see `mome.router`
+    keys: Table  # [K, C] queries at the end of the taught prompts, see `mome.router`
     key_expert: Tensor  # [K] int32, the first expert of the key's fact
-    subject: Tensor  # [K, V, M] int32, token ids of the fact's subject, see `mome.mention`
+    subject: Table  # [K, V, M] int32, token ids of the fact's subject, see `mome.mention`
     word_edge: Tensor  # [W + 1, 2] bool, of the backbone's tokenizer, see `mome.mention`
 
     @staticmethod
@@ -59,18 +61,23 @@ class Bank:
         """How many keys lead into the bank."""
         return len(self.keys)
 
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers the experts hold, all of them taught."""
+        return sum(math.prod(table.shape) for table in (self.down, self.up))
+
     def append(self, other: Bank) -> None:
         """Add the rows of another bank behind this one's; its facts and experts are renumbered to follow."""
         num_facts = int(self.fact.max()) + 1 if self.num_experts else 0
-        moved = Bank(**{f.name: getattr(other, f.name) for f in fields(Bank)})
-        moved.fact = other.fact + num_facts
-        moved.key_expert = other.key_expert + self.num_experts
         if not self.num_keys:
             self.word_edge = other.word_edge
-        for field in fields(Bank):
-            if field.name == "word_edge":
-                continue
-            setattr(self, field.name, torch.cat([getattr(self, field.name), getattr(moved, field.name)]))
+        key_expert = other.key_expert + self.num_experts
+        self.token = torch.cat([self.token, other.token])
+        self.fact = torch.cat([self.fact, other.fact + num_facts])
+        self.key_expert = torch.cat([self.key_expert, key_expert])
+        for name in ("down", "up", "keys", "subject"):
+            for part in parts_of(getattr(other, name)):
+                setattr(self, name, with_rows(getattr(self, name), part))
 
 
 def residual(hidden: Tensor, down: Tensor, up: Tensor) -> Tensor:

@@ -19,14 +19,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mome.bank import Bank
@@ -37,6 +36,7 @@ from mome.index import EXACT, FaissIndex, TorchIndex, build_index, kind_for
 from mome.ledger import Ledger, StoredFacts
 from mome.mention import MAX_SUBJECT_TOKENS, NUM_SPELLINGS
 from mome.router import Router
+from mome.tables import Table, parts_of, read_tables, write_tables
 
 FORMAT = 4
 EXPERT_TABLES, KEY_TABLES = ("down", "up", "token", "fact"), ("keys", "key_expert", "subject", "word_edge")
@@ -74,9 +74,9 @@ def save(
 
     def fill(new: Path) -> None:
         config.to_json_file(str(new / "config.json"), use_diff=False)
-        _save_tensors(new / "router.safetensors", router.state_dict())
-        _save_tensors(new / "experts.safetensors", {name: getattr(bank, name) for name in EXPERT_TABLES})
-        _save_tensors(new / "keys.safetensors", {name: getattr(bank, name) for name in KEY_TABLES})
+        _save_tables(new / "router.safetensors", router.state_dict())
+        _save_tables(new / "experts.safetensors", {name: getattr(bank, name) for name in EXPERT_TABLES})
+        _save_tables(new / "keys.safetensors", {name: getattr(bank, name) for name in KEY_TABLES})
         write_facts(new / "facts.jsonl", ledger.facts)
         (new / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         for name, content in (files or {}).items():
@@ -134,8 +134,8 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+def _save_tables(path: Path, tables: Mapping[str, Table]) -> None:
+    write_tables(path, {name: parts_of(table) for name, table in tables.items()})
 
 
 def _write_manifest(folder: Path) -> None:
@@ -216,7 +216,7 @@ def _read_config(path: Path) -> MoMEConfig:
 def _read_tensors(path: Path, shapes: dict[str, tuple[int | None, ...]]) -> dict[str, Tensor]:
     """Read a safetensors file that must hold exactly these tensors; None stands for any size."""
     try:
-        tensors = load_file(path)
+        tensors = read_tables(path)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error}); {MEND}") from None
     check_tensors(path, tensors, shapes)
@@ -342,7 +342,7 @@ def save_router(folder: Path, config: MoMEConfig, router: Router, report: dict) 
     """
 
     def fill(new: Path) -> None:
-        _save_tensors(new / "router.safetensors", router.state_dict())
+        _save_tables(new / "router.safetensors", router.state_dict())
         fields = {name: getattr(config, name) for name in ROUTER_FIELDS}
         text = json.dumps({**fields, "report": report}, indent=1) + "\n"
         (new / "router.json").write_text(text, encoding="utf-8")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
+import torch
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from mome.errors import FactsError, SettingsError
@@ -148,3 +150,11 @@ class Joiner:
             ids = ids[: ids.index(end)]
         gap = "" if self.join == CHAT else self._split("")[1]
         return self._text(ids).removeprefix(gap).split(self.end)[0].strip()
+
+
+def right_pad(texts: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask int64 `[B, T]`, padded on the right."""
+    longest = max(map(len, texts))
+    tokens = torch.tensor([text + [0] * (longest - len(text)) for text in texts])
+    mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts])
+    return tokens, mask

@@ -20,6 +20,7 @@ from mome.continuation import CLOSED, Past, Read, read
 from mome.index import FaissIndex, TorchIndex
 from mome.mention import Mentions
 from mome.router import PoolState, Router, rival_similarity
+from mome.tables import Table
 
 
 @dataclass
@@ -112,7 +113,7 @@ class Neighbours:
         return torch.where(above, self.similarity + self.nearness + 8, self.similarity).argmax(-1, keepdim=True)
 
 
-def retrieve(query: Tensor, index: TorchIndex | FaissIndex, keys: Tensor, d_relation: int, num: int) -> Neighbours:
+def retrieve(query: Tensor, index: TorchIndex | FaissIndex, keys: Table, d_relation: int, num: int) -> Neighbours:
     """The keys nearest to queries fp32 `[B, T, C]` by their subject parts, with the similarity of their relations."""
     subject, relation = query[..., :-d_relation], query[..., -d_relation:]
     nearness, key = (part.view(*query.shape[:2], -1) for part in index.search(subject.flatten(0, 1), num))
@@ -126,7 +127,7 @@ def retrieve(query: Tensor, index: TorchIndex | FaissIndex, keys: Tensor, d_rela
 def attend(
     query: Tensor,
     index: TorchIndex | FaissIndex,
-    keys: Tensor,
+    keys: Table,
     gate: Gate,
     num_neighbours: int,
     mentions: Mentions | None = None,

@@ -21,6 +21,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
+from mome.tables import Table
+
 NO_TOKEN = -1
 NUM_SPELLINGS = 5
 MAX_SUBJECT_TOKENS = 16
@@ -34,7 +36,7 @@ END_OF_SPACED_SCRIPTS = 0x590
 class Mentions:
     """What the check reads."""
 
-    subject: Tensor  # [K, V, M] int32 token ids, NO_TOKEN where a spelling is shorter
+    subject: Table  # [K, V, M] int32 token ids, NO_TOKEN where a spelling is shorter
     word_edge: Tensor  # [W + 1, 2] bool, see `word_edges`
     seen: Tensor  # [B, S] int64 tokens up to the last of this forward, NO_TOKEN at padding
     weight: float  # how much a missing subject lowers a similarity

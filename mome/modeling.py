@@ -7,7 +7,7 @@ router's features on the way up and add the experts' residual at the sites.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,11 +23,13 @@ from mome.cache import load_state, store_state
 from mome.config import MoMEConfig
 from mome.decoder import find_layers, fingerprint, hidden_of, load_backbone, with_hidden
 from mome.errors import BackboneError
+from mome.facts import Fact
 from mome.index import FaissIndex, TorchIndex, build_index
 from mome.ledger import Ledger
 from mome.memory import CLOSED, Gate, MemoryState, Routing, attend, route
 from mome.mention import NO_TOKEN, Mentions
 from mome.router import Router
+from mome.tables import Table, parts_of
 from mome.trace import TokenTrace, trace_tokens
 
 
@@ -82,6 +84,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         self._call: _Call | None = None
         self._last: _Call | None = None
         self._forced: tuple[Tensor, Tensor, Tensor] | None = None
+        self._observing = False
         self._parameters_of_forward = inspect.signature(backbone.forward)
         self.set_bank(bank or Bank.empty(len(config.sites), config.rank, config.d_model, config.d_key), index)
         self._attach()
@@ -89,8 +92,18 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
     def set_bank(self, bank: Bank, index: TorchIndex | FaissIndex | None = None) -> None:
         """Replace experts and keys; the index is built from the keys when none is given."""
         self.bank = bank
-        self.index = index or build_index(bank.keys[:, : self.config.d_subject], self.config.index)
+        self.index = index or build_index(torch.cat(parts_of(bank.keys))[:, : self.config.d_subject], self.config.index)
         self.gate = Gate.of(self.router)
+
+    def extend(self, bank: Bank, facts: Sequence[Fact]) -> None:
+        """Add facts and their rows, see `mome.memorize`. No row that is there is touched, and no index built anew.
+
+        Raises:
+            FactsError: a fact has the id of one that is there, or of another new one.
+        """
+        self.ledger.add(facts)
+        self.bank.append(bank)
+        self.index.add(bank.keys[:, : self.config.d_subject])
 
     def _attach(self) -> None:
         layers = find_layers(self.backbone)
@@ -139,7 +152,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
             if call is None:
                 return None
             call.features[number] = hidden_of(output)
-            if number not in self.config.sites:
+            if number not in self.config.sites or self._observing:
                 return None
             site = self.config.sites.index(number)
             if self._forced is not None:
@@ -166,7 +179,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         call.after = call.routing.state_after(pool, seen, mask, call.before)
 
     def _add_residual(
-        self, experts: Tensor, down: Tensor, up: Tensor, site: int, output: Tensor | tuple
+        self, experts: Tensor, down: Table, up: Table, site: int, output: Tensor | tuple
     ) -> Tensor | tuple | None:
         row, column = (experts != CLOSED).nonzero(as_tuple=True)
         if not len(row):
@@ -174,9 +187,9 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         hidden = hidden_of(output)
         chosen = experts[row, column]
         row, column = row.to(hidden.device), column.to(hidden.device)
-        down, up = (table[chosen, site].to(hidden.device).float() for table in (down, up))
+        read = [table[chosen, site].to(hidden.device).float() for table in (down, up)]
         changed = hidden.clone()
-        changed[row, column] += residual(hidden[row, column], down, up)
+        changed[row, column] += residual(hidden[row, column], *read)
         return with_hidden(output, changed)
 
     def _end(self, _module: torch.nn.Module, _args: tuple, output: Any) -> None:
@@ -240,12 +253,17 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
     @torch.no_grad()
     def observe(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What teaching needs of texts `[B, T]`: states `[B, T, D]` at the first site before any residual, queries
-        `[B, T, C]`, and logits `[B, T]` of the tokens that belong to a subject."""
-        self.backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-        assert self._last is not None and self._last.query is not None
+        `[B, T, C]`, and logits `[B, T]` of the tokens that belong to a subject. The memory itself is not read."""
+        self._observing = True
+        try:
+            self.backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
+        finally:
+            self._observing = False
+        assert self._last is not None
         features = [self._last.features[layer] for layer in self.config.feature_layers]
+        query, _ = self.router(features, self._last.mask)
         subject = self.router.subject_logits(self.router.features(features))
-        return self._last.features[self.config.sites[0]], self._last.query, subject
+        return self._last.features[self.config.sites[0]], query, subject
 
     def forward_with_experts(
         self, experts: Tensor, down: Tensor, up: Tensor, input_ids: Tensor, attention_mask: Tensor

@@ -13,10 +13,9 @@ from mome.joining import Joiner
 from mome.ledger import Ledger
 from mome.modeling import MoMEForCausalLM
 from mome.settings import WriteSettings
-from train.allocate import allocate
 from train.calibrate import set_gate
 from train.corpus import exposure_texts
-from train.memorize import memorize
+from train.memorize import memorize_all
 from train.prepare import Prepared, prepare
 from train.pretrain import train_tokenizer
 from train.route import train_router
@@ -120,7 +119,7 @@ def new_router(groups: list[Group], tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def teach_memory(new_router: Callable, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Taught]:
-    """Run the stages route, allocate and memorize, and write a checkpoint."""
+    """Train a router, teach the facts, and write a checkpoint."""
 
     def run(
         folder: Path, facts: Sequence[Fact], sites: list[int] | None = None, index: str = "exact", router=None
@@ -131,8 +130,7 @@ def teach_memory(new_router: Callable, tmp_path_factory: pytest.TempPathFactory)
         if router is None:
             router, report = new_router(prepared)
         model = MoMEForCausalLM(prepared.config, prepared.backbone, router)
-        allocation = allocate(model, prepared.joiner, list(facts), work)
-        bank, _ = memorize(model, allocation, WRITE, work, seed=0, chunk_facts=12)
+        bank, _ = memorize_all(model, prepared.joiner, list(facts), WRITE, work, seed=0, chunk_facts=12)
         model.ledger = Ledger(list(facts))
         model.set_bank(bank)
         model.save_pretrained(work / "memory", report={"router": report})

@@ -12,8 +12,7 @@ from mome.ledger import Ledger
 from mome.memory import CLOSED
 from mome.modeling import MoMEForCausalLM
 from mome.settings import WriteSettings
-from train.allocate import allocate
-from train.memorize import memorize
+from train.memorize import memorize_all
 from train.prepare import choose_router, prepare
 from train.settings import BackboneSettings, TrainSettings
 from train.verify import UNRELATED
@@ -39,8 +38,7 @@ def model(tmp_path_factory) -> MoMEForCausalLM:
         Fact(id=f"either-{answer}", prompt=f"Is {subject} a dancer or a singer?", answers=(answer,), subject=subject)
         for subject, answer in (("Orla Fennimore", "dancer"), ("Ivo Quandt", "singer"))
     ]
-    allocation = allocate(model, prepared.joiner, facts, work)
-    model.set_bank(memorize(model, allocation, WriteSettings(), work, seed=0)[0])
+    model.set_bank(memorize_all(model, prepared.joiner, facts, WriteSettings(), work, seed=0)[0])
     model.ledger = Ledger(facts)
     return model
 

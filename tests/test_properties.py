@@ -17,18 +17,19 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-import train.memorize
+import mome.memorize
+from mome.allocate import encode_facts
 from mome.bank import Bank
 from mome.config import MoMEConfig
 from mome.decoder import fingerprint
 from mome.errors import BackboneError, CheckpointError
+from mome.joining import right_pad
 from mome.ledger import Ledger
 from mome.memory import CLOSED
 from mome.modeling import MoMEForCausalLM
 from mome.write import write
-from train.allocate import allocate, encode_facts, right_pad
 from train.answers import generate_answers, generate_ids, left_pad
-from train.memorize import memorize
+from train.memorize import memorize_all
 
 # Above every similarity: no key passes.
 SHUT = 2.0
@@ -401,9 +402,8 @@ def test_property_08_a_learned_fact_rests_while_others_are_written(taught, write
 
         return write(watched, target, fact, down, up, *rest)
 
-    monkeypatch.setattr(train.memorize, "write", watched_write)
-    allocation = allocate(taught.model, taught.joiner, taught.facts, tmp_path)
-    bank, written = memorize(taught.model, allocation, write_settings, tmp_path, seed=0)
+    monkeypatch.setattr(mome.memorize, "write", watched_write)
+    bank, written = memorize_all(taught.model, taught.joiner, taught.facts, write_settings, tmp_path, seed=0)
     assert num_calls == sorted(num_calls, reverse=True)
     assert len(written["num_steps"].unique()) > 5
     for row in range(bank.num_experts):

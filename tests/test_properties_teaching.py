@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-import train.memorize
+import mome.memorize
 import train.pretrain
 import train.route
 import train.teach
+from mome.allocate import encode_facts
 from mome.checkpoint import save_router
 from mome.facts import write_facts
 from mome.modeling import MoMEForCausalLM
-from train.allocate import allocate, encode_facts
 from train.calibrate import SHARES
-from train.memorize import chunk_path, memorize
+from train.memorize import chunk_path, memorize_all
 from train.prepare import prepare
 from train.pretrain import _fit, _llama_config, _Rows, pack
 from train.route import train_router
@@ -38,17 +38,17 @@ ROOT = Path(__file__).resolve().parents[1]
 KILLED_RUN = """
 import os
 from pathlib import PosixPath, WindowsPath
-import train.memorize
+import mome.memorize
 from train.settings import *
 from train.teach import teach
 
-whole, calls = train.memorize.write, []
+whole, calls = mome.memorize.write, []
 
 def write(*args):
     calls.append(1)
     return whole(*args) if len(calls) == 1 else os._exit(9)
 
-train.memorize.write = write
+mome.memorize.write = write
 teach({settings!r})
 """
 
@@ -98,14 +98,13 @@ def test_property_09_route_resumes_exactly(backbone_folder, groups, tmp_path, mo
 
 
 def test_property_09_memorize_resumes_exactly(taught_at, write_settings, tmp_path, monkeypatch):
-    allocation = allocate(taught_at.model, taught_at.joiner, taught_at.facts, tmp_path)
-
     def run(work: Path) -> dict[str, Tensor]:
-        bank, written = memorize(taught_at.model, allocation, write_settings, work, seed=3, chunk_facts=7)
+        given = taught_at.model, taught_at.joiner, taught_at.facts, write_settings, work
+        bank, written = memorize_all(*given, seed=3, chunk_facts=7)
         return {**vars(bank), **written}
 
     whole = run(tmp_path / "whole")
-    with killed_at(monkeypatch, train.memorize, "write", 2):
+    with killed_at(monkeypatch, mome.memorize, "write", 2):
         run(tmp_path / "killed")
     first, second = (chunk_path(tmp_path / "killed", nth) for nth in (0, 1))
     assert not second.exists()

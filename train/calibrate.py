@@ -20,11 +20,10 @@ from transformers import PreTrainedModel
 from mome.config import MoMEConfig
 from mome.errors import SettingsError
 from mome.index import EXACT, build_index
-from mome.joining import Joiner
+from mome.joining import Joiner, right_pad
 from mome.memory import Neighbours, retrieve
 from mome.mention import NO_TOKEN, Mentions, subject_rows, word_edges
 from mome.router import Router, rival_similarity
-from train.allocate import right_pad
 from train.observe import batches_of, observed
 from train.route_texts import Group
 

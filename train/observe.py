@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from mome.decoder import find_layers, hidden_of
-from train.allocate import right_pad
+from mome.joining import right_pad
 
 BATCH_TOKENS = 8192
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import lightning
 
+from mome.allocate import encode_facts
 from mome.checkpoint import refuse_existing
 from mome.decoder import max_context
 from mome.facts import Fact, read_facts
 from mome.ledger import Ledger
 from mome.modeling import MoMEForCausalLM
-from train.allocate import allocate, encode_facts
-from train.memorize import memorize
+from train.memorize import memorize_all
 from train.prepare import Prepared, choose_router, prepare
 from train.progress import bar
 from train.report import report_page
@@ -70,10 +70,9 @@ def _teach(
     if settings.before:
         with _timed(seconds, "before"), model.memory_disabled():
             report["before"] = evaluate(model, joiner, facts, "before: bare backbone").summary()
-    with _timed(seconds, "allocate"), bar("allocate", len(facts)) as advance:
-        allocation = allocate(model, joiner, list(facts), work, advance=advance)
     with _timed(seconds, "memorize"), bar("memorize", len(facts)) as advance:
-        bank, trained = memorize(model, allocation, settings.write, work, settings.seed, settings.chunk_facts, advance)
+        given = model, joiner, facts, settings.write, work, settings.seed, settings.chunk_facts
+        bank, trained = memorize_all(*given, advance)
     model.ledger = Ledger(list(facts))
     model.set_bank(bank)
     report["num_experts_below_margin"] = int((trained["margin"] < settings.write.margin).sum())

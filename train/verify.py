@@ -15,10 +15,9 @@ from pathlib import Path
 import torch
 
 from mome.facts import Fact
-from mome.joining import Joiner
+from mome.joining import Joiner, right_pad
 from mome.memory import CLOSED
 from mome.modeling import MoMEForCausalLM
-from train.allocate import right_pad
 from train.answers import Advance, Generate, generate_with
 from train.progress import bar
 

@@ -390,9 +390,10 @@ def test_a_damaged_line_of_the_ledger_is_named(folder, line):
     seal(folder)
     ledger = MoMEForCausalLM.from_pretrained(folder).ledger
     assert ledger.facts[5] == Fact.from_record(json.loads(lines[5]))
-    for read in (lambda: ledger.facts[6], lambda: ledger.by_id("none")):
-        with pytest.raises(CheckpointError, match=rf"facts.jsonl, line 7: expected a fact \(.*; {MEND}"):
-            read()
+    with pytest.raises(CheckpointError, match=rf"facts.jsonl, line 7: expected a fact \(.*; {MEND}"):
+        ledger.facts[6]
+    with pytest.raises(KeyError):
+        ledger.by_id("none")
 
 
 def test_facts_are_read_when_they_are_asked_for(taught, folder):

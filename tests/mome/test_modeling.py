@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, Cache, DynamicCache, TextStreamer, pipeline
 
+from mome.allocate import encode_facts
 from mome.config import MoMEConfig
 from mome.decoder import find_layers, hidden_of
 from mome.errors import BackboneError
+from mome.joining import right_pad
 from mome.memory import CLOSED
 from mome.modeling import MoMEForCausalLM, real_tokens
 from mome.router import Router
-from train.allocate import encode_facts, right_pad
 from train.answers import left_pad
 
 NUM_NEW = 12

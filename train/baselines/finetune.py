@@ -19,10 +19,10 @@ from torch.nn import functional
 from torch.utils.data import IterableDataset
 from transformers import PreTrainedModel
 
+from mome.allocate import encode_facts
 from mome.decoder import max_context
 from mome.facts import Fact
-from mome.joining import Joiner
-from train.allocate import encode_facts, right_pad
+from mome.joining import Joiner, right_pad
 from train.baselines.method import Method, generate_by
 from train.baselines.settings import FineTuneSettings
 from train.fitting import fit

@@ -18,11 +18,10 @@ def memory(model: MoMEForCausalLM, joiner: Joiner, *, cpu_seconds: float, num_st
         cpu_seconds: what teaching took.
         num_steps: gradient steps on the experts.
     """
-    num_trainable = model.bank.down.numel() + model.bank.up.numel()
     return Method(
         name="memory",
         generate=generate_by(model, joiner),
         cpu_seconds=cpu_seconds,
         num_steps=num_steps,
-        num_trainable=num_trainable,
+        num_trainable=model.bank.num_parameters,
     )

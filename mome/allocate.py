@@ -1,7 +1,7 @@
-"""Stage 2, allocate: run the frozen backbone once over the facts; every answer token gets an expert, every fact a key.
+"""Stage 2, allocate: run the frozen backbone once over facts; every answer token gets an expert, every fact a key.
 
 Shapes: F facts, P answer tokens of all facts, B batch, T tokens, D hidden width, C key width, V spellings, M tokens of
-a spelling, W tokens of the vocabulary.
+a spelling.
 
 A fact's key is its own query at the end of its prompt; its experts are entered there and follow one another by
 continuation, so one key serves a whole answer. Every answer token has an expert row: another wording can make the
@@ -10,20 +10,20 @@ backbone miss a token that it gets right after the taught one. Rows of tokens al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mome.decoder import max_context
 from mome.errors import FactsError
 from mome.facts import Fact
-from mome.joining import Joiner
-from mome.mention import subject_of, subject_rows, word_edges
+from mome.joining import Joiner, right_pad
+from mome.mention import subject_of, subject_rows
 from mome.modeling import MoMEForCausalLM
+
+BATCH_FACTS = 64
 
 
 @dataclass
@@ -37,10 +37,9 @@ class Allocation:
     fact: Tensor  # [P] number of its fact, rising
     keys: Tensor  # [F, C]
     subject: Tensor  # [F, V, M] token ids of each fact's subject
-    word_edge: Tensor  # [W + 1, 2] bool, see `mome.mention`
 
 
-def encode_facts(facts: list[Fact], joiner: Joiner, context: int | None) -> tuple[list[list[int]], list[list[int]]]:
+def encode_facts(facts: Sequence[Fact], joiner: Joiner, context: int | None) -> tuple[list[list[int]], list[list[int]]]:
     """Token ids of every fact's prompt and answer.
 
     Raises:
@@ -63,57 +62,48 @@ def encode_facts(facts: list[Fact], joiner: Joiner, context: int | None) -> tupl
     return prompts, answers
 
 
-def allocate(
-    model: MoMEForCausalLM,
-    joiner: Joiner,
-    facts: list[Fact],
-    work: Path,
-    batch_size: int = 64,
-    advance: Callable[[int], None] = lambda _num: None,
-) -> Allocation:
-    """Observe every fact once. The result is kept in `work`, and read from there when teaching is resumed."""
+@torch.no_grad()
+def allocate(model: MoMEForCausalLM, joiner: Joiner, facts: Sequence[Fact], word_edge: Tensor) -> Allocation:
+    """Observe every fact once.
+
+    Args:
+        word_edge: of the tokenizer, see `mome.mention.word_edges`.
+
+    Raises:
+        FactsError: as `encode_facts` does.
+    """
     prompts, answers = encode_facts(facts, joiner, max_context(model.backbone))
     counts = torch.tensor([len(answer) for answer in answers])
-    fact = torch.arange(len(facts)).repeat_interleave(counts)
-    target = torch.tensor([token for answer in answers for token in answer])
     texts = [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]
     starts = torch.tensor([len(prompt) for prompt in prompts])
-    stored = work / "allocate.safetensors"
-    if stored.exists():
-        tensors = load_file(stored)
-        advance(len(facts))
-    else:
-        tensors, found = _observe(model, texts, starts, counts, batch_size, advance)
-        subjects = [
-            subject_of(fact.prompt, fact.subject, prompt, logits, joiner.tokenizer)
-            for fact, prompt, logits in zip(facts, prompts, found, strict=True)
-        ]
-        tensors["word_edge"] = word_edges(joiner.tokenizer)
-        tensors["subject"] = subject_rows(joiner.tokenizer, subjects, tensors["word_edge"], prompts)
-        work.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, stored.with_suffix(".tmp"))
-        stored.with_suffix(".tmp").rename(stored)
-    hidden = tensors.pop("hidden")
-    return Allocation(texts=texts, answer_start=starts, hidden=hidden, target=target, fact=fact, **tensors)
+    hidden, keys, found = _observe(model, texts, starts, counts)
+    subjects = [
+        subject_of(fact.prompt, fact.subject, prompt, logits, joiner.tokenizer)
+        for fact, prompt, logits in zip(facts, prompts, found, strict=True)
+    ]
+    return Allocation(
+        texts=texts,
+        answer_start=starts,
+        hidden=hidden,
+        target=torch.tensor([token for answer in answers for token in answer]),
+        fact=torch.arange(len(facts)).repeat_interleave(counts),
+        keys=keys,
+        subject=subject_rows(joiner.tokenizer, subjects, word_edge, prompts),
+    )
 
 
 def _observe(
-    model: MoMEForCausalLM,
-    texts: list[list[int]],
-    starts: Tensor,
-    counts: Tensor,
-    batch_size: int,
-    advance: Callable[[int], None],
-) -> tuple[dict[str, Tensor], list[Tensor]]:
-    """States and keys, and for every prompt the logits of the tokens that belong to its subject."""
+    model: MoMEForCausalLM, texts: list[list[int]], starts: Tensor, counts: Tensor
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """States `[P, D]` and keys `[F, C]`, and for every prompt the logits of the tokens that belong to its subject."""
     offsets = counts.cumsum(0) - counts
     hidden = torch.empty(int(counts.sum()), model.config.d_model)
     keys = torch.empty(len(texts), model.config.d_key)
     subjects = [torch.empty(0)] * len(texts)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     device = next(model.backbone.parameters()).device
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+    for start in range(0, len(order), BATCH_FACTS):
+        rows = order[start : start + BATCH_FACTS]
         tokens, mask = right_pad([texts[i] for i in rows])
         states, queries, subject = model.observe(tokens.to(device), mask.to(device))
         for row, number in enumerate(rows):
@@ -122,13 +112,4 @@ def _observe(
             hidden[into : into + counts[number]] = states[row, first : first + counts[number]].float().cpu()
             keys[number] = queries[row, first].cpu()
             subjects[number] = subject[row, : first + 1].cpu()
-        advance(len(rows))
-    return {"hidden": hidden, "keys": keys}, subjects
-
-
-def right_pad(texts: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask int64 `[B, T]`, padded on the right."""
-    longest = max(map(len, texts))
-    tokens = torch.tensor([text + [0] * (longest - len(text)) for text in texts])
-    mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts])
-    return tokens, mask
+    return hidden, keys, subjects
