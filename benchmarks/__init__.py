@@ -9,6 +9,7 @@ NAMES = {
     "facts": "teach the facts of a configuration and record what came out",
     "latency": "time for each token with up to a million experts, beside the bare backbone, LoRA and retrieval",
     "routing": "what each ingredient of the router contributes: each is left out or changed once",
+    "scale": "what size costs: teaching, opening, adding one fact, and the index, up to a million",
 }
 
 
