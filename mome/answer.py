@@ -91,16 +91,17 @@ def answer(
         return_trace=True,
     )
     spoken = trace[0][len(ids) - 1 :]
-    first = spoken[0]
-    fact = model.ledger.facts[int(model.bank.fact[first.expert])] if first.expert is not None else None
+    first = spoken[0] if spoken else None  # none where the memory is disabled
+    expert = first.expert if first else None
+    fact = model.ledger.facts[int(model.bank.fact[expert])] if expert is not None else None
     return Answer(
         prompt=prompt,
         answer=joiner.decode(output[0, len(ids) :].tolist()),
         fact_id=fact.id if fact else None,
         fact_prompt=fact.prompt if fact else None,
         fact_answer=fact.answer if fact else None,
-        similarity=round(first.similarity, 6) if fact else None,
-        confidence=round(first.confidence, 6) if fact else None,
+        similarity=round(first.similarity, 6) if first and fact else None,
+        confidence=round(first.confidence, 6) if first and fact else None,
         trace=spoken,
     )
 

@@ -56,7 +56,15 @@ class Read:
     clearness: Tensor  # [B, T], see `Past`
 
 
-def read(tokens: Tensor, mask: Tensor | None, key: Tensor, similarity: Tensor, past: Past, bank: Bank) -> Read:
+def read(
+    tokens: Tensor,
+    mask: Tensor | None,
+    key: Tensor,
+    similarity: Tensor,
+    past: Past,
+    bank: Bank,
+    num_asked: int | None = None,
+) -> Read:
     """Decide for every token which expert it reads.
 
     Args:
@@ -64,23 +72,24 @@ def read(tokens: Tensor, mask: Tensor | None, key: Tensor, similarity: Tensor, p
         mask: bool `[B, T]`, False at padding, or None.
         key: int64 `[B, T]`, the key that won, or CLOSED; CLOSED at padding.
         similarity: fp32 `[B, T]`, of that key.
+        num_asked: see `mome.mention.Mentions`.
     """
     closed = torch.full_like(key, CLOSED)
     result = Read(closed, torch.zeros_like(key, dtype=torch.bool), closed.clone(), torch.zeros_like(similarity))
     rows = ((key != CLOSED).any(1) | (past.expert != CLOSED)).nonzero().flatten().tolist()
     if rows and tokens.shape[1] == 1 and (mask is None or bool(mask.all())):
-        return _read_token(tokens[:, 0], key[:, 0], similarity[:, 0], past, bank)
+        return _read_token(tokens[:, 0], key[:, 0], similarity[:, 0], past, bank, num_asked)
     for row in rows:
         # Without padding, which neither breaks a continuation nor starts one.
         places = slice(None) if mask is None else mask[row].nonzero().flatten()
         here = tokens[row, places], key[row, places], similarity[row, places]
-        parts = _read_text(*here, past.take(torch.tensor([row], device=key.device)), bank)
+        parts = _read_text(*here, past.take(torch.tensor([row], device=key.device)), bank, num_asked)
         for name, part in vars(parts).items():
             getattr(result, name)[row, places] = part[0]
     return result
 
 
-def _read_token(token: Tensor, key: Tensor, similarity: Tensor, past: Past, bank: Bank) -> Read:
+def _read_token(token: Tensor, key: Tensor, similarity: Tensor, past: Past, bank: Bank, num_asked: int | None) -> Read:
     """One token of every row, all `[B]`: no loop but over the rows where a fact might be entered a second time."""
     last = past.expert.clamp_min(0)
     after = (last + 1).clamp_max(bank.num_experts - 1)
@@ -96,12 +105,12 @@ def _read_token(token: Tensor, key: Tensor, similarity: Tensor, past: Past, bank
     for row in again.nonzero().flatten().tolist():
         pairs = (past.seen, token), (past.said, said), (past.clearness, clearness)
         text = Text(*[torch.cat([before[row], here[row : row + 1]]) for before, here in pairs])
-        enters[row] = not is_spent(int(key[row]), float(similarity[row]), text, bank)
+        enters[row] = not is_spent(int(key[row]), float(similarity[row]), text, bank, num_asked)
     expert = torch.where(goes_on, after, torch.where(enters, entry, CLOSED))
     return Read(*(part[:, None] for part in (expert, goes_on, said, clearness)))
 
 
-def _read_text(tokens: Tensor, key: Tensor, similarity: Tensor, past: Past, bank: Bank) -> Read:
+def _read_text(tokens: Tensor, key: Tensor, similarity: Tensor, past: Past, bank: Bank, num_asked: int | None) -> Read:
     """The tokens of one row, all `[T]`, behind its past: visits only the places where a fact is entered, and the
     answers that follow."""
     num_before, words = past.seen.shape[1], tokens.tolist()
@@ -126,7 +135,7 @@ def _read_text(tokens: Tensor, key: Tensor, similarity: Tensor, past: Past, bank
         starts = [start for start in starts if start > position]
         while starts:
             so_far = text.until(num_before + starts[0] + 1)
-            if not is_spent(int(key[starts[0]]), float(similarity[starts[0]]), so_far, bank):
+            if not is_spent(int(key[starts[0]]), float(similarity[starts[0]]), so_far, bank, num_asked):
                 break
             starts = starts[1:]
         if not starts:
@@ -155,17 +164,18 @@ class Text:
         return Text(self.seen[:end], self.said[:end], self.clearness[:end])
 
 
-def is_spent(key: int, similarity: float, text: Text, bank: Bank) -> bool:
+def is_spent(key: int, similarity: float, text: Text, bank: Bank, num_asked: int | None = None) -> bool:
     """Whether a text has said the answer of a key's fact, as clearly asked for, and not mentioned its subject since.
 
     Args:
         similarity: with which the key won.
         text: up to the place where it did.
+        num_asked: see `mome.mention.Mentions`.
     """
     places = (text.said == int(bank.fact[bank.key_expert[key]])).nonzero()
     if not len(places) or similarity >= SAME_PROMPT or similarity > float(text.clearness[places[-1]]):
         return False
-    since = text.seen[int(places[-1]) + 1 :]
+    since = text.seen[int(places[-1]) + 1 : num_asked]
     since = since[since != NO_TOKEN]
     subject = bank.subject[key][None]  # [1, V, M]
     if not len(since):

@@ -172,6 +172,7 @@ def route(
     before: MemoryState | None,
     bank: Bank,
     neighbours: tuple[Tensor, ...],
+    num_asked: int | None = None,
 ) -> Routing:
     """Decide for every token which expert it reads, see `mome.continuation`.
 
@@ -180,12 +181,13 @@ def route(
         mask: bool `[B, T]`, False at padding, or None.
         before: the state after the tokens before these.
         neighbours: what `attend` returned.
+        num_asked: see `mome.mention.Mentions`.
     """
     key, similarity, confidence = neighbours
     if mask is not None:
         key = key.masked_fill(~mask, CLOSED)
     past = before.past if before is not None else Past.none(len(key), key.device)
-    routing = Routing(similarity, confidence, read(tokens, mask, key, similarity, past, bank))
+    routing = Routing(similarity, confidence, read(tokens, mask, key, similarity, past, bank, num_asked))
     return _carry_similarity(routing, before, mask) if routing.continued.any() else routing
 
 

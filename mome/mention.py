@@ -40,6 +40,7 @@ class Mentions:
     word_edge: Tensor  # [W + 1, 2] bool, see `word_edges`
     seen: Tensor  # [B, S] int64 tokens up to the last of this forward, NO_TOKEN at padding
     weight: float  # how much a missing subject lowers a similarity
+    num_asked: int | None = None  # only the first so many of the tokens seen can mention a subject; None: all
 
     def lower(self, similarity: Tensor, key: Tensor, bound: float) -> Tensor:
         """Lower the similarities above `bound` by what is missing; the others are too small to open a gate anyway.
@@ -54,6 +55,8 @@ class Mentions:
         home = self.subject.device
         row, number = place[0].to(home), key[place].to(home)
         position = place[1].to(home) + self.seen.shape[1] - similarity.shape[1]
+        if self.num_asked is not None:
+            position = position.clamp_max(self.num_asked - 1)
         # A row meets the same keys at many of its tokens: each is looked for in it once.
         pairs, pair_of = torch.stack([row, number], dim=1).unique(dim=0, return_inverse=True)  # [U, 2], [P]
         parts = [

@@ -85,6 +85,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         self._last: _Call | None = None
         self._forced: tuple[Tensor, Tensor, Tensor] | None = None
         self._observing = False
+        self._num_asked: int | None = None
         self._parameters_of_forward = inspect.signature(backbone.forward)
         self.set_bank(bank or Bank.empty(len(config.sites), config.rank, config.d_model, config.d_key), index)
         self._attach()
@@ -173,9 +174,10 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         tokens = call.tokens.to(home)
         seen = tokens if mask is None else tokens.masked_fill(~mask, NO_TOKEN)
         seen = torch.cat([call.before.past.seen, seen], dim=1) if call.before else seen
-        mentions = Mentions(self.bank.subject, self.bank.word_edge, seen, self.config.subject_weight)
+        mentions = Mentions(self.bank.subject, self.bank.word_edge, seen, self.config.subject_weight, self._num_asked)
         neighbours = attend(query, self.index, self.bank.keys, self.gate, self.config.num_neighbours, mentions)
-        call.routing = route(tokens, mask, call.before, self.bank, tuple(part.to(home) for part in neighbours))
+        neighbours = tuple(part.to(home) for part in neighbours)
+        call.routing = route(tokens, mask, call.before, self.bank, neighbours, self._num_asked)
         call.after = call.routing.state_after(pool, seen, mask, call.before)
 
     def _add_residual(
@@ -206,13 +208,19 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         return self.backbone(*args, **kwargs)
 
     @torch.no_grad()
-    def generate(self, *args: Any, return_trace: bool = False, **kwargs: Any) -> Any:
+    def generate(self, *args: Any, return_trace: bool = False, follow_own_mentions: bool = False, **kwargs: Any) -> Any:
         """The backbone's `generate`, with the memory: greedy, sampled or beam search, with its cache.
 
         Args:
             return_trace: also return `self.trace(sequences)`, the memory's part in every token.
+            follow_own_mentions: whether a subject that the model itself has named may bring up its facts too; else
+                those of the prompt alone do, and the answer to any other question stays the backbone's to its end.
         """
-        output = self.backbone.generate(*args, **kwargs)  # type: ignore[operator]
+        given = (*args[:1], kwargs.get("inputs"), kwargs.get("input_ids"))
+        prompt = next((tokens for tokens in given if tokens is not None), None)
+        num_asked = None if follow_own_mentions or prompt is None else prompt.shape[1]
+        with self._asked(num_asked):
+            output = self.backbone.generate(*args, **kwargs)  # type: ignore[operator]
         if not return_trace:
             return output
         sequences = output if isinstance(output, Tensor) else output.sequences
@@ -220,17 +228,33 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         if mask is not None:
             grown = mask.new_ones(len(mask), sequences.shape[1] - mask.shape[1])
             mask = torch.cat([mask, grown], dim=1).repeat_interleave(len(sequences) // len(mask), dim=0)
-        return output, self.trace(sequences, mask)
+        return output, self.trace(sequences, mask, num_asked)
+
+    @contextmanager
+    def _asked(self, num_tokens: int | None) -> Iterator[None]:
+        """Inside, only the first so many tokens of a text can mention a subject."""
+        self._num_asked = num_tokens
+        try:
+            yield
+        finally:
+            self._num_asked = None
 
     @torch.no_grad()
-    def trace(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> list[list[TokenTrace]]:
+    def trace(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, num_asked: int | None = None
+    ) -> list[list[TokenTrace]]:
         """For every token of every sequence `[B, T]`: the expert that spoke for it, its fact, and how sure.
 
         A token's entry tells what the memory added when that token was predicted, one position earlier.
+
+        Args:
+            num_asked: how many tokens of the sequences were the prompt of a `generate`; None: all.
         """
         if not self.enabled:
             return [[] for _ in input_ids]
-        return trace_tokens(input_ids, self.routing(input_ids, attention_mask), self.bank, self.ledger)
+        with self._asked(num_asked):
+            routing = self.routing(input_ids, attention_mask)
+        return trace_tokens(input_ids, routing, self.bank, self.ledger)
 
     @torch.no_grad()
     def routing(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Routing:
@@ -259,6 +283,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
             self.backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
         finally:
             self._observing = False
+        self._num_asked: int | None = None
         assert self._last is not None
         features = [self._last.features[layer] for layer in self.config.feature_layers]
         query, _ = self.router(features, self._last.mask)

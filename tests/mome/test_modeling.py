@@ -6,7 +6,17 @@ import sys
 import pytest
 import torch
 from torch import Tensor
-from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, Cache, DynamicCache, TextStreamer, pipeline
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    Cache,
+    DynamicCache,
+    LogitsProcessor,
+    LogitsProcessorList,
+    TextStreamer,
+    pipeline,
+)
 
 from mome.allocate import encode_facts
 from mome.config import MoMEConfig
@@ -360,3 +370,59 @@ def test_real_tokens_of_masks_of_every_form():
         real_tokens(square[0], 5, 0)
     with pytest.raises(BackboneError, match="got str"):
         real_tokens("causal", 5, 0)
+
+
+class Says(LogitsProcessor):
+    """Makes a model say given tokens first, whatever its logits are."""
+
+    def __init__(self, ids: list[int], num_prompt: int):
+        self.ids, self.num_prompt = ids, num_prompt
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        nth = input_ids.shape[1] - self.num_prompt
+        if nth >= len(self.ids):
+            return scores
+        return torch.full_like(scores, -torch.inf).index_fill(1, torch.tensor([self.ids[nth]]), 0.0)
+
+
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_a_subject_that_the_model_names_itself_brings_up_no_fact(taught, use_cache):
+    """Unless that is asked for: the answer to another question stays the backbone's to its end."""
+    model, joiner, fact = taught.reopen(), taught.joiner, taught.facts[0]
+    # So that nothing but the mention decides: the router was trained briefly.
+    model.gate.null_similarity, model.gate.rival_margin = -1.0, 3.0
+    named, answer = joiner.encode_prompt(fact.prompt)[1:], joiner.encode_answer(fact.prompt, fact.answer)
+    texts = [joiner.encode_prompt(text) for text in ("It rained.", "The river runs to the sea.")]
+    tokens, mask = left_pad(texts, joiner.tokenizer)
+
+    def generate(**more):
+        return model.generate(
+            input_ids=tokens,
+            attention_mask=mask,
+            max_new_tokens=len(named) + len(answer),
+            logits_processor=LogitsProcessorList([Says(named, tokens.shape[1])]),
+            do_sample=False,
+            use_cache=use_cache,
+            pad_token_id=1,
+            **more,
+        )
+
+    with model.memory_disabled():
+        bare = generate()
+    output, trace = generate(return_trace=True)
+    assert torch.equal(output, bare)
+    assert all(entry.fact_id is None for row in trace for entry in row)
+    followed, trace = generate(return_trace=True, follow_own_mentions=True)
+    assert (followed[:, -len(answer) :] == torch.tensor(answer)).all()
+    assert all(entry.fact_id == fact.id for row in trace for entry in row[-len(answer) :])
+    assert model.trace(followed)[0][-1].fact_id == fact.id, "a text that is given is read whole"
+    with pytest.raises(RuntimeError):
+        model.generate(input_ids=tokens, logits_processor=LogitsProcessorList([Fails()]), max_new_tokens=2)
+    assert model.trace(followed)[0][-1].fact_id == fact.id, "nothing is left of a generate that failed"
+
+
+class Fails(LogitsProcessor):
+    """An error in the middle of generating."""
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        raise RuntimeError
