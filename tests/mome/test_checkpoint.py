@@ -20,7 +20,8 @@ from mome.bank import Bank
 from mome.checkpoint import FORMAT, load, summarize, write_folder
 from mome.config import MoMEConfig
 from mome.errors import BackboneError, CheckpointError
-from mome.facts import Fact
+from mome.facts import Fact, write_facts
+from mome.ledger import StoredFacts
 from mome.modeling import MoMEForCausalLM
 
 FILES = ["config.json", "router.safetensors", "experts.safetensors", "keys.safetensors", "facts.jsonl"]
@@ -394,6 +395,17 @@ def test_a_damaged_line_of_the_ledger_is_named(folder, line):
         ledger.facts[6]
     with pytest.raises(KeyError):
         ledger.by_id("none")
+
+
+def test_a_fact_is_found_by_its_id_and_not_by_a_text_like_it(folder):
+    """The file is searched for ids as bytes."""
+    first, second = Fact(id="a", prompt="p", answers=("b", "é")), Fact(id="é", prompt="q", answers=("a",))
+    third = Fact(id="b", prompt="r", answers=("s",))
+    write_facts(folder / "facts.jsonl", [first, second, third])
+    facts = StoredFacts(folder / "facts.jsonl", MEND)
+    assert [facts.find(name) for name in ("a", "é", "b", "s", "none")] == [0, 1, 2, None, None]
+    facts.extend([Fact(id="new", prompt="t", answers=("u",))])
+    assert (facts.find("new"), facts[3].prompt, len(facts)) == (3, "t", 4)
 
 
 def test_facts_are_read_when_they_are_asked_for(taught, folder):

@@ -307,3 +307,28 @@ class TestRivals:
     def test_without_a_question_of_another_kind_there_is_none(self):
         one = torch.tensor([[1.0, 0.0]])
         assert rival_similarity(one, one, one).tolist() == [-1]
+
+
+def test_a_frozen_router_reads_the_layers_through_one_map():
+    """The same queries, and gradients of the layers, as through the whitening and the maps behind it; and when a weight
+    changes, the map does too."""
+    torch.manual_seed(0)
+    router = Router(**SIZES)
+    router.mean.normal_()
+    router.whitening.normal_()
+    layers = [torch.randn(2, 5, 12, requires_grad=True) for _ in range(2)]
+    mask = torch.ones(2, 5, dtype=torch.bool)
+    mask[1, 3:] = False
+    direction = torch.randn(2, 5, 20)
+
+    def queries() -> tuple[Tensor, ...]:
+        query, state = router(layers, mask)
+        return query.detach(), state.numerator.detach(), *torch.autograd.grad((query * direction).sum(), layers)
+
+    for change in (None, router.whitening, router.mean, router.value.weight, router.forget.bias):
+        if change is not None:
+            with torch.no_grad():
+                change.add_(torch.randn_like(change))
+        expected = router.requires_grad_(True) and queries()
+        got = router.requires_grad_(False) and queries()
+        assert max(map(relative_error, got, expected)) < 1e-5
