@@ -23,6 +23,7 @@ from mome.errors import BackboneError, CheckpointError
 from mome.facts import Fact, write_facts
 from mome.ledger import StoredFacts
 from mome.modeling import MoMEForCausalLM
+from tests.mome.damage import seal
 
 FILES = ["config.json", "router.safetensors", "experts.safetensors", "keys.safetensors", "facts.jsonl"]
 MEND = "restore the file from a copy, or teach again"
@@ -40,16 +41,6 @@ def folder(taught, tmp_path) -> Path:
 def other(taught, teach_memory) -> Path:
     """A checkpoint of other facts at another site of the same backbone."""
     return teach_memory(Path(taught.model.config.backbone), taught.facts[3:8], sites=[1]).folder
-
-
-def seal(folder: Path) -> None:
-    """Make the manifest agree with the files, as if they had been written so."""
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
-    for name in manifest["files"]:
-        data = (folder / name).read_bytes()
-        manifest["files"][name] = {"bytes": len(data), "sha256": sha256(data).hexdigest()}
-    path.write_text(json.dumps(manifest))
 
 
 def refused(folder: Path, *words: str, mend: str = MEND) -> None:

@@ -1,7 +1,6 @@
 """Routers on disk on their own: reused exactly, or refused with a message that helps."""
 
 import json
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -10,16 +9,7 @@ import torch
 from mome.checkpoint import load_router, read_router_report, save_router
 from mome.config import MoMEConfig
 from mome.errors import CheckpointError
-
-
-def seal(folder: Path) -> None:
-    """Make the manifest agree with the files, as if they had been written so."""
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
-    for name in manifest["files"]:
-        data = (folder / name).read_bytes()
-        manifest["files"][name] = {"bytes": len(data), "sha256": sha256(data).hexdigest()}
-    path.write_text(json.dumps(manifest))
+from tests.mome.damage import seal
 
 
 @pytest.fixture

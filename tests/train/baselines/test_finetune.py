@@ -10,21 +10,10 @@ import train.baselines.finetune as module
 from mome.decoder import load_backbone
 from mome.errors import FactsError
 from mome.facts import Fact
-from mome.joining import Joiner
 from train.baselines.finetune import IGNORED, FactBatches, FineTuning, answer_loss, copy_of, fine_tune
 from train.baselines.settings import FineTuneSettings
 
 QUICK = FineTuneSettings(learning_rate=3e-3, batch_size=4, warm_up_steps=2)
-
-
-@pytest.fixture
-def backbone(backbone_folder):
-    return load_backbone(str(backbone_folder))
-
-
-@pytest.fixture
-def joiner(tokenizer):
-    return Joiner(tokenizer=tokenizer)
 
 
 def batches_of(facts, joiner, batch_size=4, seed=0) -> FactBatches:

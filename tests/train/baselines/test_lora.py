@@ -8,24 +8,12 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 import train.baselines.lora as module
-from mome.decoder import load_backbone
 from mome.errors import MomeError, SettingsError
-from mome.joining import Joiner
 from train.baselines.finetune import copy_of
 from train.baselines.lora import add_adapters, lora, mlp_layers
 from train.baselines.settings import LoRASettings
 
 QUICK = LoRASettings(learning_rate=3e-3, batch_size=4, warm_up_steps=2, rank=8, alpha=8.0)
-
-
-@pytest.fixture
-def backbone(backbone_folder):
-    return load_backbone(str(backbone_folder))
-
-
-@pytest.fixture
-def joiner(tokenizer):
-    return Joiner(tokenizer=tokenizer)
 
 
 def test_it_learns_all_and_leaves_the_backbone_as_it_was(backbone, joiner, facts, tmp_path):
