@@ -25,7 +25,8 @@ def plot_latency(sizes: list[int], result: dict[str, float], path: Path) -> None
     axes.set_xlabel("experts")
     axes.set_ylabel("time for each token / bare backbone's")
     axes.set_title(f"decoding, batch 1; the bare backbone takes {result['bare_decode_ms']:.1f} ms")
-    axes.legend()
+    figure.legend(loc="outside right upper")
+    axes.set_ylim(bottom=1.0)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
 
