@@ -4,7 +4,7 @@ It is a cache, always rebuilt from the keys. Shapes: K keys, Q queries, C width 
 
 By default the number of keys decides: exact search while it is the faster one, then an inverted file, which compares a
 query with a few of its lists alone. How many is not guessed: it is raised until the nearest key is the one that exact
-search finds, for all but one in a thousand of queries as near to their keys as another wording is.
+search finds, for all but one in a thousand of queries that have a cosine of 0.9 with a key.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AUTO, EXACT = "auto", "exact"
 MAX_EXACT_KEYS = 10_000
 MIN_RECALL = 0.999
 NUM_TUNING_QUERIES = 2_000
-# Length of the random vector that makes a tuning query of a key: their cosine is 0.9, as of two wordings.
+# Length of the random vector that makes a tuning query of a key: their cosine is then 0.9.
 TUNING_NOISE = 0.48
 MAX_FRESH_KEYS = 4_096
 MAX_SCORES = 2**26  # similarities held at once by exact search, 256 MB
