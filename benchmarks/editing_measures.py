@@ -16,6 +16,7 @@ from torchmetrics.functional.classification import binary_auroc
 from mome.answer import lacks_support
 from mome.facts import Fact
 from mome.joining import Joiner, right_pad
+from mome.lookup import retrieve
 from mome.memory import CLOSED, attend
 from mome.mention import NO_TOKEN, Mentions
 from mome.modeling import MoMEForCausalLM
@@ -91,6 +92,8 @@ def _supported(model: MoMEForCausalLM, joiner: Joiner, prompts: list[str]) -> tu
         assert model.last_query is not None
         seen = tokens.masked_fill(mask == 0, NO_TOKEN)
         mentions = Mentions(model.bank.subject, model.bank.word_edge, seen, model.config.subject_weight)
-        table = model.index, model.bank.keys, open_gate, model.config.num_neighbours
-        similarity[numbers] = attend(model.last_query[:, -1:], *table, mentions)[1][:, 0]
+        mentions.num_before = tokens.shape[1] - 1
+        query, config = model.last_query[:, -1:], model.config
+        found = retrieve(query, model.index, model.bank.keys, config.d_relation, config.num_neighbours)
+        similarity[numbers] = attend(query, found, model.bank.keys, open_gate, mentions).similarity[:, 0]
     return similarity, silent

@@ -34,6 +34,9 @@ from train.baselines.settings import LoRASettings
 from train.progress import bar, console
 
 OPEN, SHUT = -1.0, 2.0  # similarities of the null key below and above all others
+# What a memory may meet: its gate opens at every token; or never, although facts about a subject of the prompt are
+# looked at; or the prompt mentions no taught subject.
+GATES = {"open": OPEN, "closed": SHUT, "unmentioned": SHUT}
 NUM_FACTS, FACT_TOKENS = 5, 24  # that retrieval puts before the prompt
 NUM_WARM = 8
 
@@ -119,11 +122,13 @@ def build_memories(model: MoMEForCausalLM, settings: LatencySettings) -> dict[in
     return made
 
 
-def text_of(settings: LatencySettings, model: PreTrainedModel, batch: int, num_tokens: int) -> Tensor:
-    """A random text `[B, T]` that mentions the subject."""
+def text_of(
+    settings: LatencySettings, model: PreTrainedModel, batch: int, num_tokens: int, mentions: bool = True
+) -> Tensor:
+    """A random text `[B, T]` that mentions the subject or does not."""
     generator = torch.Generator().manual_seed(settings.seed)
     text = torch.randint(1, model.config.vocab_size, (batch, num_tokens), generator=generator)
-    text[:, 0] = 0
+    text[:, 0] = 0 if mentions else 1
     return text
 
 
@@ -167,10 +172,16 @@ def time_decoding(
     batch: int,
     others: dict[str, PreTrainedModel],
 ) -> Timed:
-    """Seconds for each token, of the bare backbone, of memories with their gates open and closed, and of others."""
+    """Seconds for each token, of the bare backbone, of memories with every gate, and of others."""
     text = text_of(settings, bare, batch, settings.prompt)
     methods = {"bare": decoding(bare, text), **{name: decoding(other, text) for name, other in others.items()}}
-    methods |= memory_methods(model, memories, lambda: decoding(model, text))
+    methods |= memory_methods(
+        model,
+        memories,
+        settings.prompt,
+        lambda text: decoding(model, text),
+        texts_of(settings, model, batch, settings.prompt),
+    )
     if batch == 1:
         longer = text_of(settings, bare, 1, settings.prompt + NUM_FACTS * FACT_TOKENS)
         methods["retrieval in context"] = decoding(bare, longer)
@@ -181,30 +192,48 @@ def time_prefill(
     settings: LatencySettings, bare: PreTrainedModel, model: MoMEForCausalLM, memories: dict[int, Memory]
 ) -> Timed:
     """Seconds of reading a text, of the bare backbone and of memories."""
-    text = text_of(settings, bare, 1, settings.prefill)
-    methods = {"bare": reading(bare, text), **memory_methods(model, memories, lambda: reading(model, text))}
+    texts = texts_of(settings, model, 1, settings.prefill)
+    methods = {"bare": reading(bare, texts["open"])}
+    methods |= memory_methods(model, memories, settings.prefill, lambda text: reading(model, text), texts)
     return take_turns(f"prefill of {settings.prefill}", methods, settings.prefills, 1, settings.seed, model)
 
 
-def memory_methods(model: MoMEForCausalLM, memories: dict[int, Memory], begin: Callable[[], Step]) -> dict[str, Step]:
-    """A method for every memory, with its gate open and closed."""
+def texts_of(settings: LatencySettings, model: PreTrainedModel, batch: int, num_tokens: int) -> dict[str, Tensor]:
+    """The text `[B, T]` of every gate."""
+    return {gate: text_of(settings, model, batch, num_tokens, gate != "unmentioned") for gate in GATES}
 
-    def put_in(memory: Memory, null_similarity: float) -> None:
-        model.set_bank(memory.bank, memory.index)
-        model.gate.null_similarity = null_similarity
 
-    def method(memory: Memory, null_similarity: float) -> Step:
-        put_in(memory, null_similarity)
-        inner = begin()
+def memory_methods(
+    model: MoMEForCausalLM,
+    memories: dict[int, Memory],
+    num_asked: int,
+    begin: Callable[[Tensor], Step],
+    texts: dict[str, Tensor],
+) -> dict[str, Step]:
+    """Every memory with every gate, as `generate` uses it: only the prompt's subjects bring up facts. The largest also
+    without that rule, so that every token is searched for and checked."""
+
+    def method(memory: Memory, gate: str, num_asked: int | None) -> Step:
+        def put_in() -> None:
+            model.set_bank(memory.bank, memory.index)
+            model.gate.null_similarity = GATES[gate]
+
+        put_in()
+        with model.asked(num_asked):
+            inner = begin(texts[gate])
 
         def step() -> float:
-            put_in(memory, null_similarity)
-            return inner()
+            put_in()
+            with model.asked(num_asked):
+                return inner()
 
         return step
 
-    gates = {"open": OPEN, "closed": SHUT}
-    return {f"{num}_{name}": method(memory, gate) for num, memory in memories.items() for name, gate in gates.items()}
+    methods = {f"{num}_{gate}": method(memory, gate, num_asked) for num, memory in memories.items() for gate in GATES}
+    largest = max(memories)
+    return methods | {
+        f"{largest}_{gate}_searching": method(memories[largest], gate, None) for gate in ("open", "closed")
+    }
 
 
 def take_turns(
@@ -231,14 +260,17 @@ def summarize(settings: LatencySettings, timed: dict[str, Timed]) -> dict[str, f
     decoded, batched, read = timed["decode"], timed["batch"], timed["prefill"]
     result = {f"bare_{name}_ms": round(statistics.median(t.seconds["bare"]) * 1e3, 3) for name, t in timed.items()}
     for num in settings.experts:
-        for gate in ("open", "closed"):
+        for gate in GATES:
             result[f"decode_ratio_{num}_{gate}"] = decoded.ratio(f"{num}_{gate}")
             result[f"batch{settings.batch}_ratio_{num}_{gate}"] = batched.ratio(f"{num}_{gate}")
             result[f"prefill_ratio_{num}_{gate}"] = read.ratio(f"{num}_{gate}")
-        # The dearer of the two for a batch; a text that is read is no question at all but its last tokens.
-        result[f"batch{settings.batch}_ratio_{num}"] = result[f"batch{settings.batch}_ratio_{num}_open"]
-        result[f"prefill_ratio_{num}"] = result[f"prefill_ratio_{num}_closed"]
+        for name in (f"batch{settings.batch}", "prefill"):
+            result[f"{name}_ratio_{num}"] = max(result[f"{name}_ratio_{num}_{gate}"] for gate in GATES)
         result[f"open_share_{num}"] = decoded.open_share[f"{num}_open"]
+    for gate in ("open", "closed"):
+        result[f"decode_ratio_{max(settings.experts)}_{gate}_searching"] = decoded.ratio(
+            f"{max(settings.experts)}_{gate}_searching"
+        )
     result["lora_decode_ratio"] = decoded.ratio("lora")
     result["rag_decode_ratio"] = decoded.ratio("retrieval in context")
     return {name: round(value, 4) for name, value in result.items()}
@@ -256,5 +288,5 @@ def print_table(timed: dict[str, Timed]) -> None:
             low, high = times.spread(method)
             cells += [f"{statistics.median(times.seconds[method]) * 1e3:.2f}"]
             cells += [f"{times.ratio(method):.3f} ({low:.2f}–{high:.2f})"]
-        table.add_row(method.replace("_", " experts, gate "), *cells)
+        table.add_row(method.replace("_searching", ", every token searched").replace("_", " experts, "), *cells)
     console.print(table)

@@ -301,7 +301,7 @@ def _print_answer(given: Any, tokenizer: Any, with_trace: bool) -> None:
         for entry in given.trace:
             cells = ("–", "–") if entry.expert is None else (str(entry.expert), str(entry.fact_id))
             followed = "yes" if entry.continued else ""
-            numbers = f"{entry.similarity:.3f}", f"{entry.confidence:.3f}"
+            numbers = "–" if entry.similarity is None else f"{entry.similarity:.3f}", f"{entry.confidence:.3f}"
             table.add_row(repr(tokenizer.decode([entry.token])), *cells, *numbers, followed)
         console.print(table)
 

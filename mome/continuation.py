@@ -11,7 +11,7 @@ end of its own taught prompt a fact is always entered, whatever went before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -29,21 +29,32 @@ class Past:
     """The tokens before these, which may lie in a cache."""
 
     seen: Tensor  # [B, S] int64, NO_TOKEN at padding
-    said: Tensor  # [B, S] int64, the fact one of whose answer tokens stands here, else CLOSED
+    said: Tensor  # [B, S] int64, the fact one of whose answer tokens stands here, else CLOSED; see `whole`
     clearness: Tensor  # [B, S] similarity with which that fact had been entered
     expert: Tensor  # [B] int64, the expert that the last of them read, or CLOSED
     similarity: Tensor  # [B] with which its fact was entered
+    is_silent: bool = False  # the last of them read none in any row, as is known without a look at them
 
     @staticmethod
     def none(num_rows: int, device: torch.device) -> Past:
         """Before the first token."""
         nothing = torch.empty(num_rows, 0, dtype=torch.int64, device=device)
         closed = torch.full((num_rows,), CLOSED, device=device)
-        return Past(nothing, nothing, nothing.float(), closed, torch.zeros(num_rows, device=device))
+        return Past(nothing, nothing, nothing.float(), closed, torch.zeros(num_rows, device=device), is_silent=True)
+
+    def whole(self) -> Past:
+        """The same, with `said` and `clearness` as long as `seen`: tokens at which the memory was silent are added to
+        them only when somebody asks."""
+        missing = self.seen.shape[1] - self.said.shape[1]
+        if not missing:
+            return self
+        said = torch.nn.functional.pad(self.said, (0, missing), value=CLOSED)
+        return replace(self, said=said, clearness=torch.nn.functional.pad(self.clearness, (0, missing)))
 
     def take(self, rows: Tensor) -> Past:
         """The rows of a batch with these numbers (int64 `[B']`)."""
-        return Past(*(part[rows] for part in vars(self).values()))
+        seen, said, clearness = self.seen[rows], self.said[rows], self.clearness[rows]
+        return Past(seen, said, clearness, self.expert[rows], self.similarity[rows], self.is_silent)
 
 
 @dataclass
@@ -54,6 +65,18 @@ class Read:
     continued: Tensor  # [B, T] bool, True where the expert followed its predecessor rather than a key
     said: Tensor  # [B, T] int64, see `Past`
     clearness: Tensor  # [B, T], see `Past`
+    is_entry: bool = False  # no expert followed another and no answer was said, as is known without a look
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether any expert followed its predecessor."""
+        return not self.is_entry and bool(self.continued.any())
+
+    @staticmethod
+    def nothing(closed: Tensor, similarity: Tensor) -> Read:
+        """No expert at any token: int64 `[B, T]`, all CLOSED, and fp32 `[B, T]`."""
+        continued = torch.zeros_like(closed, dtype=torch.bool)
+        return Read(closed, continued, closed, torch.zeros_like(similarity), is_entry=True)
 
 
 def read(
@@ -74,30 +97,35 @@ def read(
         similarity: fp32 `[B, T]`, of that key.
         num_asked: see `mome.mention.Mentions`.
     """
-    closed = torch.full_like(key, CLOSED)
-    result = Read(closed, torch.zeros_like(key, dtype=torch.bool), closed.clone(), torch.zeros_like(similarity))
-    rows = ((key != CLOSED).any(1) | (past.expert != CLOSED)).nonzero().flatten().tolist()
-    if rows and tokens.shape[1] == 1 and (mask is None or bool(mask.all())):
+    if tokens.shape[1] == 1 and (mask is None or bool(mask.all())):
         return _read_token(tokens[:, 0], key[:, 0], similarity[:, 0], past, bank, num_asked)
+    rows = ((key != CLOSED).any(1) | (past.expert != CLOSED)).nonzero().flatten().tolist()
+    result = Read.nothing(torch.full_like(key, CLOSED), similarity)
+    result.said, result.is_entry, past = result.said.clone(), False, past.whole()
     for row in rows:
         # Without padding, which neither breaks a continuation nor starts one.
         places = slice(None) if mask is None else mask[row].nonzero().flatten()
         here = tokens[row, places], key[row, places], similarity[row, places]
         parts = _read_text(*here, past.take(torch.tensor([row], device=key.device)), bank, num_asked)
-        for name, part in vars(parts).items():
-            getattr(result, name)[row, places] = part[0]
+        for name in ("expert", "continued", "said", "clearness"):
+            getattr(result, name)[row, places] = getattr(parts, name)[0]
     return result
 
 
 def _read_token(token: Tensor, key: Tensor, similarity: Tensor, past: Past, bank: Bank, num_asked: int | None) -> Read:
     """One token of every row, all `[B]`: no loop but over the rows where a fact might be entered a second time."""
-    last = past.expert.clamp_min(0)
-    after = (last + 1).clamp_max(bank.num_experts - 1)
+    if not bank.num_experts:
+        return Read.nothing(key[:, None], similarity[:, None])
+    last, entry = past.expert.clamp_min(0), bank.key_expert[key.clamp_min(0)].long()
     is_said = (past.expert != CLOSED) & (bank.token[last] == token)
+    if not past.said.shape[1] and not bool(is_said.any()):
+        nothing = Read.nothing(torch.full_like(key, CLOSED)[:, None], similarity[:, None])
+        return replace(nothing, expert=torch.where(key != CLOSED, entry, CLOSED)[:, None])
+    past = past.whole()
+    after = (last + 1).clamp_max(bank.num_experts - 1)
     goes_on = is_said & (after > last) & (bank.fact[after] == bank.fact[last])
     said = torch.where(is_said, bank.fact[last].long(), CLOSED)
     clearness = torch.where(is_said, past.similarity, 0.0)
-    entry = bank.key_expert[key.clamp_min(0)].long()
     goes_on &= (key == CLOSED) | (similarity < SAME_PROMPT)
     enters = (key != CLOSED) & ~goes_on
     fact = bank.fact[entry]
@@ -107,7 +135,7 @@ def _read_token(token: Tensor, key: Tensor, similarity: Tensor, past: Past, bank
         text = Text(*[torch.cat([before[row], here[row : row + 1]]) for before, here in pairs])
         enters[row] = not is_spent(int(key[row]), float(similarity[row]), text, bank, num_asked)
     expert = torch.where(goes_on, after, torch.where(enters, entry, CLOSED))
-    return Read(*(part[:, None] for part in (expert, goes_on, said, clearness)))
+    return Read(expert[:, None], goes_on[:, None], said[:, None], clearness[:, None])
 
 
 def _read_text(tokens: Tensor, key: Tensor, similarity: Tensor, past: Past, bank: Bank, num_asked: int | None) -> Read:
@@ -143,8 +171,7 @@ def _read_text(tokens: Tensor, key: Tensor, similarity: Tensor, past: Past, bank
         position = starts[0]
         reading, entered = int(bank.key_expert[key[position]]), float(similarity[position])
         expert[position] = reading
-    new = expert, continued, text.said[num_before:], text.clearness[num_before:]
-    return Read(*(part[None] for part in new))
+    return Read(expert[None], continued[None], text.said[None, num_before:], text.clearness[None, num_before:])
 
 
 def _has_next(expert: int, bank: Bank) -> bool:

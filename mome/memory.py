@@ -10,7 +10,7 @@ moving others. The attention weights remain as the measure of how sure the read 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from torch import Tensor
 from mome.bank import Bank
 from mome.continuation import CLOSED, Past, Read, read
 from mome.index import FaissIndex, TorchIndex
+from mome.lookup import Candidates, Neighbours, retrieve
 from mome.mention import Mentions
 from mome.router import PoolState, Router, rival_similarity
 from mome.tables import Table
@@ -28,8 +29,9 @@ class Routing:
     """Which expert every token reads, and why."""
 
     similarity: Tensor  # [B, T] of the key through which the expert's fact was entered; of the nearest key where closed
-    confidence: Tensor  # [B, T] attention weight of that key among its neighbours and the null key
+    confidence: Tensor  # [B, T] attention weight of the key that was read among its neighbours and the null key, else 0
     read: Read
+    is_silent: bool = False  # no token reads an expert, as is known without a look at them
 
     @property
     def expert(self) -> Tensor:
@@ -41,6 +43,12 @@ class Routing:
         """bool `[B, T]`, True where the expert followed its predecessor rather than a key."""
         return self.read.continued
 
+    @staticmethod
+    def silent(like: Tensor) -> Routing:
+        """No token reads an expert, and no key was looked at: for tokens int64 `[B, T]`."""
+        nothing = torch.zeros(like.shape, device=like.device)
+        return Routing(nothing - torch.inf, nothing, Read.nothing(torch.full_like(like, CLOSED), nothing), True)
+
     def state_after(
         self, pool: PoolState, seen: Tensor, mask: Tensor | None, before: MemoryState | None = None
     ) -> MemoryState:
@@ -50,17 +58,28 @@ class Routing:
         Args:
             seen: int64 `[B, S + T]`, all tokens so far, NO_TOKEN at padding.
         """
-        rows = torch.arange(len(self.expert), device=self.expert.device)
-        last = rows.new_full((len(rows),), self.expert.shape[1] - 1) if mask is None else mask.int().cumsum(1).argmax(1)
-        after = [part[rows, last] for part in (self.expert, self.similarity, self.confidence)]
+        past = before.past if before is not None else Past.none(len(seen), seen.device)
+        if self.is_silent:
+            confidence = before.confidence if before is not None else past.similarity
+            return MemoryState(pool, replace(past, seen=seen, is_silent=True), confidence)
+        tables = self.expert, self.similarity, self.confidence
+        if mask is None:
+            after = [table[:, -1] for table in tables]
+        else:
+            rows, last = torch.arange(len(mask), device=mask.device), mask.int().cumsum(1).argmax(1)
+            after = [table[rows, last] for table in tables]
         if before is not None and mask is not None:
             kept = before.past.expert, before.past.similarity, before.confidence
             after = [torch.where(mask.any(1), new, old) for new, old in zip(after, kept, strict=True)]
-        said, clearness = self.read.said, self.read.clearness
-        if before is not None:
-            said = torch.cat([before.past.said, said], dim=1)
-            clearness = torch.cat([before.past.clearness, clearness], dim=1)
-        return MemoryState(pool, Past(seen, said, clearness, after[0], after[1]), after[2])
+        is_silent = not bool((after[0] != CLOSED).any())
+        said, clearness = past.said, past.clearness
+        if not self.read.is_entry:
+            past = past.whole()
+            said = torch.cat([past.said, self.read.said], dim=1)
+            clearness = torch.cat([past.clearness, self.read.clearness], dim=1)
+        if said.shape[1] and not bool((said != CLOSED).any()):
+            said, clearness = said[:, :0], clearness[:, :0]
+        return MemoryState(pool, Past(seen, said, clearness, after[0], after[1], is_silent), after[2])
 
 
 @dataclass
@@ -70,11 +89,44 @@ class MemoryState:
     pool: PoolState
     past: Past
     confidence: Tensor  # [B] of the last token
+    candidates: Candidates | None = None  # None where the index is searched for every token
+    unread: tuple[Features, ...] = ()  # of tokens at the end that the router has not read
 
     def take(self, rows: Tensor) -> MemoryState:
         """The state of a batch made of the given rows of this one (int64 `[B']`)."""
         rows = rows.to(self.past.expert.device)
-        return MemoryState(self.pool.take(rows), self.past.take(rows), self.confidence[rows])
+        candidates = self.candidates.take(rows) if self.candidates is not None else None
+        unread = tuple(features.take(rows) for features in self.unread)
+        return MemoryState(self.pool.take(rows), self.past.take(rows), self.confidence[rows], candidates, unread)
+
+    def is_idle(self, num_asked: int | None) -> bool:
+        """Whether no token can read an expert before the end of this `generate`."""
+        candidates = self.candidates
+        return candidates is not None and candidates.serve(num_asked) and candidates.is_none and self.past.is_silent
+
+
+@dataclass
+class Features:
+    """What the router reads of some tokens."""
+
+    hidden: list[Tensor]  # [B, T, D] of each feature layer
+    mask: Tensor | None  # [B, T] bool, False at padding
+
+    def take(self, rows: Tensor) -> Features:
+        """Those of a batch made of the given rows of this one (int64 `[B']`)."""
+        return Features([layer[rows] for layer in self.hidden], self.mask[rows] if self.mask is not None else None)
+
+    @staticmethod
+    def cat(parts: list[Features]) -> Features:
+        """Those of tokens that follow one another."""
+        if len(parts) == 1:
+            return parts[0]
+        hidden = [torch.cat(layers, dim=1) for layers in zip(*(part.hidden for part in parts), strict=True)]
+        if all(part.mask is None for part in parts):
+            return Features(hidden, None)
+        ones = (torch.ones(part.hidden[0].shape[:2], dtype=torch.bool, device=hidden[0].device) for part in parts)
+        masks = [one if part.mask is None else part.mask for one, part in zip(ones, parts, strict=True)]
+        return Features(hidden, torch.cat(masks, dim=1))
 
 
 @dataclass
@@ -98,72 +150,101 @@ class Gate:
 
 
 @dataclass
-class Neighbours:
-    """The keys retrieved for every token, before the gate."""
+class Attention:
+    """What cross-attention over the keys found for every token."""
 
-    key: Tensor  # [B, T, N] int64
-    nearness: Tensor  # [B, T, N] similarity of the subject parts, -inf where there is no key
-    similarity: Tensor  # [B, T, N] of the relation parts
+    key: Tensor  # [B, T] int64, the key that won, or CLOSED
+    similarity: Tensor  # [B, T] of that key, or of the nearest
+    confidence: Tensor  # [B, T] its weight among its neighbours and the null key, 0 where closed
+    is_closed: bool = False  # no key has won, as is known without a look at them
 
-    def best(self, bound: float) -> Tensor:
-        """Which neighbour `[B, T, 1]` is read: of those above the bound the nearest in both parts, else the one that
-        comes closest to the bound."""
-        above = self.similarity > bound
-        # Both parts lie between -1 and 1, so that any neighbour above the bound outweighs all below it.
-        return torch.where(above, self.similarity + self.nearness + 8, self.similarity).argmax(-1, keepdim=True)
+    def to(self, device: torch.device) -> Attention:
+        """The same on a device."""
+        key, similarity, confidence = self.key.to(device), self.similarity.to(device), self.confidence.to(device)
+        return Attention(key, similarity, confidence, self.is_closed)
 
-
-def retrieve(query: Tensor, index: TorchIndex | FaissIndex, keys: Table, d_relation: int, num: int) -> Neighbours:
-    """The keys nearest to queries fp32 `[B, T, C]` by their subject parts, with the similarity of their relations."""
-    subject, relation = query[..., :-d_relation], query[..., -d_relation:]
-    nearness, key = (part.view(*query.shape[:2], -1) for part in index.search(subject.flatten(0, 1), num))
-    if not len(keys):
-        return Neighbours(key, nearness, nearness)
-    of_key = keys[key.to(keys.device).clamp_min(0), -d_relation:].to(query.device)  # [B, T, N, R]
-    similarity = torch.einsum("btr,btnr->btn", relation, of_key).masked_fill(key < 0, -torch.inf)
-    return Neighbours(key, nearness, similarity)
+    @staticmethod
+    def cat(first: Attention, second: Attention) -> Attention:
+        """Of tokens and those that follow them."""
+        key = torch.cat([first.key, second.key], dim=1)
+        similarity = torch.cat([first.similarity, second.similarity], dim=1)
+        confidence = torch.cat([first.confidence, second.confidence], dim=1)
+        return Attention(key, similarity, confidence, first.is_closed and second.is_closed)
 
 
-def attend(
-    query: Tensor,
-    index: TorchIndex | FaissIndex,
-    keys: Table,
-    gate: Gate,
-    num_neighbours: int,
-    mentions: Mentions | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Cross-attention of queries over their nearest keys and the null key.
+def attend(query: Tensor, found: Neighbours, keys: Table, gate: Gate, mentions: Mentions | None = None) -> Attention:
+    """Cross-attention of queries over their neighbours and the null key.
 
     The gate opens for the nearest key if it is nearer than the null key, whose similarity is `gate.null_similarity`, or
     that of the key's nearest rival less `gate.rival_margin`, whichever is more.
 
     Args:
         query: fp32 `[B, T, C]`.
-        keys: `[K, C]`.
+        found: their neighbours among keys `[K, C]`.
         mentions: lowers the similarity of keys whose subject the text does not mention.
-
-    Returns:
-        key int64 `[B, T]` (CLOSED where the null key won), similarity `[B, T]` and confidence `[B, T]` of the nearest.
     """
     d_relation = gate.background.shape[1]
-    found = retrieve(query, index, keys, d_relation, num_neighbours)
-    null = torch.full_like(query[..., 0], gate.null_similarity)  # [B, T]
-    similarity, place = found.similarity.max(-1, keepdim=True)  # [B, T, 1]
-    null = torch.full_like(similarity, gate.null_similarity)
-    key = torch.full_like(place, CLOSED)
-    # Most tokens are near to no key, and then there is nothing to check.
-    if bool((similarity > null).any()):
-        if mentions is not None:
-            found.similarity = mentions.lower(found.similarity, found.key, gate.null_similarity)
-        place = found.best(gate.null_similarity)
-        similarity, key = found.similarity.gather(-1, place), found.key.gather(-1, place)
-        near = (similarity > null)[..., 0].nonzero(as_tuple=True)  # [P] each
-        of_key = keys[key[near][:, 0].to(keys.device), -d_relation:].to(query.device)
-        rival = rival_similarity(query[near][:, -d_relation:], of_key, gate.background.to(query.device))
-        null[near] = (rival - gate.rival_margin).clamp_min(gate.null_similarity)[:, None]
-        key = torch.where(similarity > null, key, CLOSED)
-    weight = (torch.cat([found.similarity, null], dim=-1) / gate.temperature).softmax(-1)
-    return key[..., 0], similarity[..., 0], weight.gather(-1, place)[..., 0]
+    similarity = found.similarity.amax(-1)  # [B, T]
+    if float(similarity.amax()) <= gate.null_similarity:
+        closed = torch.full_like(found.key[..., 0], CLOSED)
+        return Attention(closed, similarity, torch.zeros_like(similarity), is_closed=True)
+    row, column = (similarity > gate.null_similarity).nonzero(as_tuple=True)  # [P] each
+    query, found = query[row, column], found.at(row, column)  # [P, C], [P, N] each
+    if mentions is not None:
+        position = column + mentions.num_before
+        found.similarity = mentions.lower(found.similarity, found.key, row, position, gate.null_similarity)
+    place = found.best(gate.null_similarity)
+    nearest, number = found.similarity.gather(-1, place), found.key.gather(-1, place)  # [P, 1] each
+    of_key = keys[number[:, 0].to(keys.device), -d_relation:].to(query.device)
+    rival = rival_similarity(query[:, -d_relation:], of_key, gate.background.to(query.device))
+    null = (rival - gate.rival_margin).clamp_min(gate.null_similarity)[:, None]  # [P, 1]
+    weight = (torch.cat([found.similarity, null], dim=-1) / gate.temperature).softmax(-1).gather(-1, place)
+    is_open = nearest > null
+    key, confidence = torch.where(is_open, number, CLOSED)[:, 0], torch.where(is_open, weight, 0.0)[:, 0]
+    if len(row) == similarity.numel():
+        return Attention(key.view_as(similarity), nearest.view_as(similarity), confidence.view_as(similarity))
+    closed, unsure = torch.full_like(similarity, CLOSED, dtype=torch.int64), torch.zeros_like(similarity)
+    place = row, column
+    similarity = similarity.index_put(place, nearest[:, 0])
+    return Attention(closed.index_put_(place, key), similarity, unsure.index_put_(place, confidence))
+
+
+def attend_text(
+    query: Tensor,
+    mentions: Mentions,
+    before: MemoryState | None,
+    index: TorchIndex | FaissIndex,
+    keys: Table,
+    gate: Gate,
+    num_neighbours: int,
+) -> tuple[Attention, Candidates | None]:
+    """`attend` for tokens of a text: over the neighbours that the index finds, or, behind the prompt of a `generate`,
+    over the prompt's candidates.
+
+    Args:
+        query: fp32 `[B, T, C]`.
+        mentions: of the text up to the last of these tokens.
+
+    Returns:
+        Also the candidates for the tokens that follow; None where they are to be searched for one by one.
+    """
+    d_relation, num_asked = gate.background.shape[1], mentions.num_asked
+    candidates = before.candidates if before is not None else None
+    if candidates is not None and not candidates.serve(num_asked):
+        candidates = None
+    if candidates is not None:
+        return attend(query, candidates.neighbours(query), keys, gate), candidates
+    # All of the prompt must lie in this forward, or some of its tokens' neighbours are not known any more.
+    if num_asked is None or mentions.num_before or num_asked > query.shape[1]:
+        found = retrieve(query, index, keys, d_relation, num_neighbours)
+        return attend(query, found, keys, gate, mentions), None
+    asked, said = query[:, :num_asked], query[:, num_asked:]
+    found = retrieve(asked, index, keys, d_relation, num_neighbours)
+    candidates = Candidates.of_prompt(found.key, keys, mentions, d_relation)
+    attention = attend(asked, found, keys, gate, mentions)
+    if said.shape[1]:
+        attention = Attention.cat(attention, attend(said, candidates.neighbours(said), keys, gate))
+    return attention, candidates
 
 
 def route(
@@ -171,7 +252,7 @@ def route(
     mask: Tensor | None,
     before: MemoryState | None,
     bank: Bank,
-    neighbours: tuple[Tensor, ...],
+    attention: Attention,
     num_asked: int | None = None,
 ) -> Routing:
     """Decide for every token which expert it reads, see `mome.continuation`.
@@ -180,15 +261,17 @@ def route(
         tokens: int64 `[B, T]`.
         mask: bool `[B, T]`, False at padding, or None.
         before: the state after the tokens before these.
-        neighbours: what `attend` returned.
+        attention: what `attend` returned.
         num_asked: see `mome.mention.Mentions`.
     """
-    key, similarity, confidence = neighbours
+    key, similarity, confidence = attention.key, attention.similarity, attention.confidence
+    if attention.is_closed and (before is None or before.past.is_silent):
+        return Routing(similarity, confidence, Read.nothing(key, similarity), is_silent=True)
     if mask is not None:
         key = key.masked_fill(~mask, CLOSED)
     past = before.past if before is not None else Past.none(len(key), key.device)
     routing = Routing(similarity, confidence, read(tokens, mask, key, similarity, past, bank, num_asked))
-    return _carry_similarity(routing, before, mask) if routing.continued.any() else routing
+    return _carry_similarity(routing, before, mask) if routing.read.goes_on else routing
 
 
 def _carry_similarity(routing: Routing, before: MemoryState | None, mask: Tensor | None) -> Routing:

@@ -1,6 +1,6 @@
 """The mention check: a fact may only be entered where its subject stands in the text before.
 
-Shapes: B batch, T tokens, S tokens seen so far, N neighbours, K keys, V spellings, M tokens of a spelling, P pairs of a
+Shapes: B batch, S tokens seen so far, P tokens, N neighbours, K keys, V spellings, M tokens of a spelling, L pairs of a
 token and a key, U pairs of a text and a key, Q spellings that are looked for, W tokens of the vocabulary.
 
 A query is a mean over the prefix, in which "Latvian Football Federation" and "Peruvian Football Federation" lie close
@@ -40,33 +40,61 @@ class Mentions:
     word_edge: Tensor  # [W + 1, 2] bool, see `word_edges`
     seen: Tensor  # [B, S] int64 tokens up to the last of this forward, NO_TOKEN at padding
     weight: float  # how much a missing subject lowers a similarity
+    num_before: int = 0  # how many of the tokens seen came before this forward
     num_asked: int | None = None  # only the first so many of the tokens seen can mention a subject; None: all
 
-    def lower(self, similarity: Tensor, key: Tensor, bound: float) -> Tensor:
+    def lower(self, similarity: Tensor, key: Tensor, row: Tensor, position: Tensor, bound: float) -> Tensor:
         """Lower the similarities above `bound` by what is missing; the others are too small to open a gate anyway.
 
         Args:
-            similarity: fp32 `[B, T, N]` of the last T tokens seen.
-            key: int64 `[B, T, N]`.
+            similarity: fp32 `[P, N]`, of keys int64 `[P, N]`.
+            row, position: where in `seen` each token stands, int64 `[P]`.
         """
-        place = (similarity > bound).nonzero(as_tuple=True)  # [P] each
-        if not len(place[0]) or not self.weight:
+        token, neighbour = (similarity > bound).nonzero(as_tuple=True)  # [L] each
+        if not len(token) or not self.weight:
             return similarity
         home = self.subject.device
-        row, number = place[0].to(home), key[place].to(home)
-        position = place[1].to(home) + self.seen.shape[1] - similarity.shape[1]
+        held = self.held(*(part.to(home) for part in (row[token], key[token, neighbour], position[token])))
+        lowered = similarity.clone()
+        lowered[token, neighbour] -= self.weight * (~held).to(lowered.device)
+        return lowered
+
+    def held(self, row: Tensor, key: Tensor, position: Tensor) -> Tensor:
+        """Whether texts mention the subjects of keys up to a position, or that subject has no text: bool `[L]`, for
+        int64 `[L]` each."""
+        seen = self.seen.to(row.device)
         if self.num_asked is not None:
             position = position.clamp_max(self.num_asked - 1)
         # A row meets the same keys at many of its tokens: each is looked for in it once.
-        pairs, pair_of = torch.stack([row, number], dim=1).unique(dim=0, return_inverse=True)  # [U, 2], [P]
+        (row, key), pair_of = unique_pairs(row, key, len(self.subject))  # [U] each, [L]
+        initial = self.subject[key, :, 0]  # [U, V]
+        # Few subjects have as much as their first token in the text: only these are compared with it.
+        stands = torch.zeros(len(seen), max(int(initial.max()), int(seen.max())) + 2, dtype=torch.bool)
+        stands = stands.to(row.device).scatter_(1, seen + 1, True)  # [B, W + 1], NO_TOKEN first
+        near = ((stands[row[:, None], initial + 1] & (initial != NO_TOKEN)).any(1)).nonzero()[:, 0]
+        has_text = (initial != NO_TOKEN).any(1)[pair_of]
+        if not len(near):
+            return ~has_text
         parts = [
-            find_subjects(self.subject[part[:, 1]], self.seen.to(home)[part[:, 0]], self.word_edge)
-            for part in pairs.split(CHUNK_PAIRS)
+            find_subjects(self.subject[key[part]], seen[row[part]], self.word_edge) for part in near.split(CHUNK_PAIRS)
         ]
-        is_missing = ~Held.cat(parts).at(pair_of, position)
-        lowered = similarity.clone()
-        lowered[place] -= self.weight * is_missing.to(lowered.device)
-        return lowered
+        place = torch.full_like(row, -1)
+        place[near] = torch.arange(len(near), device=near.device)
+        place = place[pair_of]
+        return ~has_text | (Held.cat(parts).at(place.clamp_min(0), position) & (place >= 0))
+
+
+def unique_pairs(first: Tensor, second: Tensor, num_second: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """The pairs of two int64 `[L]`, each once, and which of them each pair is.
+
+    Args:
+        num_second: a number above all of the second.
+
+    >>> unique_pairs(torch.tensor([1, 0, 1]), torch.tensor([2, 5, 2]), 6)
+    ((tensor([0, 1]), tensor([5, 2])), tensor([1, 0, 1]))
+    """
+    pair, pair_of = (first * num_second + second).unique(return_inverse=True)
+    return (pair // max(num_second, 1), pair % max(num_second, 1)), pair_of
 
 
 @dataclass
@@ -77,7 +105,7 @@ class Held:
     first: Tensor  # [U] int64, where one first ends that does not; NEVER, or -1 for a subject without text
 
     def at(self, pair: Tensor, position: Tensor) -> Tensor:
-        """Whether a subject is held by its text up to a position: bool `[P]` for int64 `[P]` each.
+        """Whether a subject is held by its text up to a position: bool `[L]` for int64 `[L]` each.
 
         The word at the position itself may yet go on, but nobody knows.
         """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from mome.errors import BackboneError
 from mome.facts import Fact
 from mome.index import FaissIndex, TorchIndex, build_index
 from mome.ledger import Ledger
-from mome.memory import CLOSED, Gate, MemoryState, Routing, attend, route
+from mome.memory import CLOSED, Features, Gate, MemoryState, Routing, attend_text, route
 from mome.mention import NO_TOKEN, Mentions
 from mome.router import Router
 from mome.tables import Table, parts_of
@@ -161,24 +161,35 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
             if call.routing is None:
                 self._route(call)
             assert call.routing is not None
+            if call.routing.is_silent:
+                return None
             return self._add_residual(call.routing.expert, self.bank.down, self.bank.up, site, output)
 
         return hook
 
     def _route(self, call: _Call) -> None:
-        features = [call.features[layer] for layer in self.config.feature_layers]
-        query, pool = self.router(features, call.mask, call.before.pool if call.before else None)
-        call.query = query
-        home = self.bank.token.device
+        before, home = call.before, self.bank.token.device
         mask = call.mask.to(home) if call.mask is not None else None
         tokens = call.tokens.to(home)
         seen = tokens if mask is None else tokens.masked_fill(~mask, NO_TOKEN)
-        seen = torch.cat([call.before.past.seen, seen], dim=1) if call.before else seen
-        mentions = Mentions(self.bank.subject, self.bank.word_edge, seen, self.config.subject_weight, self._num_asked)
-        neighbours = attend(query, self.index, self.bank.keys, self.gate, self.config.num_neighbours, mentions)
-        neighbours = tuple(part.to(home) for part in neighbours)
-        call.routing = route(tokens, mask, call.before, self.bank, neighbours, self._num_asked)
-        call.after = call.routing.state_after(pool, seen, mask, call.before)
+        seen = torch.cat([before.past.seen, seen], dim=1) if before else seen
+        features = Features([call.features[layer] for layer in self.config.feature_layers], call.mask)
+        if before is not None and before.is_idle(self._num_asked):
+            call.routing = Routing.silent(tokens)
+            past = replace(before.past, seen=seen)
+            call.after = replace(before, past=past, unread=(*before.unread, features))
+            return
+        read = Features.cat([*(before.unread if before else ()), features])
+        query, pool = self.router(read.hidden, read.mask, before.pool if before else None)
+        call.query = query = query[:, -tokens.shape[1] :]
+        num_before = seen.shape[1] - tokens.shape[1]
+        weight = self.config.subject_weight
+        mentions = Mentions(self.bank.subject, self.bank.word_edge, seen, weight, num_before, self._num_asked)
+        table = self.index, self.bank.keys, self.gate, self.config.num_neighbours
+        attention, candidates = attend_text(query, mentions, before, *table)
+        call.routing = route(tokens, mask, before, self.bank, attention.to(home), self._num_asked)
+        call.after = call.routing.state_after(pool, seen, mask, before)
+        call.after.candidates = candidates
 
     def _add_residual(
         self, experts: Tensor, down: Table, up: Table, site: int, output: Tensor | tuple
@@ -190,9 +201,8 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         chosen = experts[row, column]
         row, column = row.to(hidden.device), column.to(hidden.device)
         read = [table[chosen, site].to(hidden.device).float() for table in (down, up)]
-        changed = hidden.clone()
-        changed[row, column] += residual(hidden[row, column], *read)
-        return with_hidden(output, changed)
+        added = residual(hidden[row, column], *read)
+        return with_hidden(output, hidden.index_put((row, column), added, accumulate=True))
 
     def _end(self, _module: torch.nn.Module, _args: tuple, output: Any) -> None:
         call, self._call, self._last = self._call, None, self._call
@@ -219,7 +229,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         given = (*args[:1], kwargs.get("inputs"), kwargs.get("input_ids"))
         prompt = next((tokens for tokens in given if tokens is not None), None)
         num_asked = None if follow_own_mentions or prompt is None else prompt.shape[1]
-        with self._asked(num_asked):
+        with self.asked(num_asked):
             output = self.backbone.generate(*args, **kwargs)  # type: ignore[operator]
         if not return_trace:
             return output
@@ -231,8 +241,8 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         return output, self.trace(sequences, mask, num_asked)
 
     @contextmanager
-    def _asked(self, num_tokens: int | None) -> Iterator[None]:
-        """Inside, only the first so many tokens of a text can mention a subject."""
+    def asked(self, num_tokens: int | None) -> Iterator[None]:
+        """Inside, only the first so many tokens of a text can mention a subject: in `generate` those of its prompt."""
         self._num_asked = num_tokens
         try:
             yield
@@ -252,7 +262,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         """
         if not self.enabled:
             return [[] for _ in input_ids]
-        with self._asked(num_asked):
+        with self.asked(num_asked):
             routing = self.routing(input_ids, attention_mask)
         return trace_tokens(input_ids, routing, self.bank, self.ledger)
 
@@ -382,7 +392,8 @@ def real_tokens(mask: Tensor | dict[str, Tensor | None] | None, num_tokens: int,
     if mask is None:
         return None
     if isinstance(mask, Tensor) and mask.dim() == 2:
-        return mask[:, -num_tokens:].bool()
+        real = mask[:, -num_tokens:].bool()
+        return None if bool(real.all()) else real
     if isinstance(mask, Tensor) and mask.dim() == 4:
         # A token of padding may not see itself. Keys may stand for more tokens than there are, or for a window of them.
         own_key = torch.arange(num_tokens, device=mask.device) + min(num_before, mask.shape[-1] - num_tokens)

@@ -28,79 +28,132 @@ NUM_BACKGROUND = 1024
 SCORE_WIDTH = 64
 # Background questions this near to a key's ask for the same thing and are no rivals of it.
 SAME_RELATION = 0.5
+SMALL = 1e-30
+
+
+# The logarithm of no weight at all; finite, so that differences of it are.
+NO_WEIGHT = -1e9
 
 
 @dataclass
 class PoolState:
-    """What pooling remembers of a prefix: the softmax's running maximum, denominator and numerator for each head."""
+    """What pooling remembers of a prefix, for each head: its weighted mean, and the logarithm of the weights' sum."""
 
-    maximum: Tensor  # [B, H]
-    denominator: Tensor  # [B, H]
-    numerator: Tensor  # [B, H, C]
+    log_weight: Tensor  # [B, H]
+    mean: Tensor  # [B, H, C]
 
     @staticmethod
     def empty(batch: int, heads: int, width: int, device: torch.device) -> PoolState:
         """The state before the first token."""
-        return PoolState(
-            torch.full((batch, heads), -torch.inf, device=device),
-            torch.zeros(batch, heads, device=device),
-            torch.zeros(batch, heads, width, device=device),
-        )
+        log_weight = torch.full((batch, heads), NO_WEIGHT, device=device)
+        return PoolState(log_weight, torch.zeros(batch, heads, width, device=device))
 
     def take(self, rows: Tensor) -> PoolState:
         """The state of a batch made of the given rows of this one (int64 `[B']`)."""
-        return PoolState(self.maximum[rows], self.denominator[rows], self.numerator[rows])
+        return PoolState(self.log_weight[rows], self.mean[rows])
 
 
-def pool_chunk(score: Tensor, log_forget: Tensor, value: Tensor, state: PoolState) -> tuple[Tensor, PoolState]:
+def pool_chunk(score: Tensor, decay: Tensor, value: Tensor, state: PoolState) -> tuple[Tensor, PoolState]:
     """Pool one chunk of tokens behind a state.
 
     Args:
         score: fp32 `[B, H, T]`, -inf at padding.
-        log_forget: fp32 `[B, H, T]`, at most 0, 0 at padding.
+        decay: fp32 `[B, H, T]`, by which the logarithms of all earlier weights shrink at a token; 0 at padding.
         value: fp32 `[B, H, T, C]`.
         state: the prefix before the chunk.
 
     Returns:
         The pooled values fp32 `[B, H, T, C]` and the state after the chunk.
     """
-    decay = log_forget.cumsum(-1)  # [B, H, T]
-    relative = score - decay  # [B, H, T]
-    maximum = torch.maximum(relative.cummax(-1).values, state.maximum[..., None])  # [B, H, T]
-    finite = torch.where(maximum.isinf(), torch.zeros_like(maximum), maximum)
+    lost = decay.cumsum(-1)  # [B, H, T]
+    relative = score + lost  # [B, H, T]
+    maximum = torch.maximum(relative.cummax(-1).values, state.log_weight[..., None])  # [B, H, T]
     causal = torch.ones(score.shape[-1], score.shape[-1], dtype=torch.bool, device=score.device).tril()  # [T, S]
-    logits = (relative[..., None, :] - finite[..., None]).masked_fill(~causal, -torch.inf)  # [B, H, T, S]
-    weight = logits.exp()
-    carried = (state.maximum[..., None] - finite).exp()  # [B, H, T]
-    denominator = weight.sum(-1) + carried * state.denominator[..., None]
-    numerator = weight @ value + carried[..., None] * state.numerator[..., None, :]  # [B, H, T, C]
-    pooled = numerator / denominator.clamp_min(torch.finfo(torch.float32).tiny)[..., None]
-    after = PoolState(maximum[..., -1] + decay[..., -1], denominator[..., -1], numerator[..., -1, :])
-    return pooled, after
+    weight = (relative[..., None, :] - maximum[..., None]).masked_fill(~causal, -torch.inf).exp()  # [B, H, T, S]
+    carried = (state.log_weight[..., None] - maximum).exp()  # [B, H, T]
+    total = weight.sum(-1) + carried  # [B, H, T]
+    pooled = (weight @ value + carried[..., None] * state.mean[..., None, :]) / total[..., None]  # [B, H, T, C]
+    log_weight = maximum[..., -1] - lost[..., -1] + total[..., -1].log()
+    return pooled, PoolState(log_weight, pooled[..., -1, :])
 
 
-def pool_token(score: Tensor, log_forget: Tensor, value: Tensor, state: PoolState) -> tuple[Tensor, PoolState]:
-    """`pool_chunk` of one token, without the products that a longer chunk needs."""
-    before = state.maximum + log_forget[..., 0]  # [B, H]
-    maximum = torch.maximum(score[..., 0], before)
-    finite = maximum.masked_fill(maximum.isinf(), 0.0)
-    weight, carried = (score[..., 0] - finite).exp(), (before - finite).exp()
-    denominator = weight + carried * state.denominator
-    numerator = weight[..., None] * value[:, :, 0] + carried[..., None] * state.numerator
-    pooled = numerator / denominator[..., None].clamp_min(torch.finfo(torch.float32).tiny)
-    return pooled[:, :, None], PoolState(maximum, denominator, numerator)
+def pool_token(score: Tensor, decay: Tensor, value: Tensor, state: PoolState) -> PoolState:
+    """The state after one token more, whose mean is what `pool_chunk` returns for it: scores and decays `[B, H]`,
+    values `[B, H, C]`."""
+    before = state.log_weight - decay
+    share = (score - before).sigmoid()
+    return PoolState(torch.logaddexp(before, score), state.mean.lerp(value, share[..., None]))
 
 
-def pool(score: Tensor, log_forget: Tensor, value: Tensor, state: PoolState) -> tuple[Tensor, PoolState]:
+def pool(score: Tensor, decay: Tensor, value: Tensor, state: PoolState) -> tuple[Tensor, PoolState]:
     """`pool_chunk` over any length, in chunks, so that memory grows with the length and not with its square."""
-    if score.shape[-1] == 1:
-        return pool_token(score, log_forget, value, state)
     pieces = []
     for start in range(0, score.shape[-1], CHUNK):
         part = slice(start, start + CHUNK)
-        pooled, state = pool_chunk(score[..., part], log_forget[..., part], value[..., part, :], state)
+        pooled, state = pool_chunk(score[..., part], decay[..., part], value[..., part, :], state)
         pieces.append(pooled)
     return torch.cat(pieces, dim=2), state
+
+
+Map = tuple[Tensor, Tensor]  # weight and bias
+
+
+@dataclass
+class FrozenMaps:
+    """A frozen router's weights, joined for fewer and cheaper operations.
+
+    Behind the backbone's own layers nothing of the router is left in the processor's caches, and an operation costs
+    some thirty microseconds however little it computes; `gelu` costs a hundred more, which is why its factors are in
+    the weights here: `gelu(x) = (u + u erf(u)) / sqrt(2)` for `u = x / sqrt(2)`.
+    """
+
+    inward: Map  # [O, F*D] and [O]: whitening and the linear maps behind it, forget gates negated
+    score: Map  # [H, SCORE_WIDTH] and [H]
+    mix_in: Map  # [2Q, Q] and [2Q]: of both parts, beside each other
+    mix_out: Map  # [Q, 2Q] and [Q]
+    is_part: Tensor  # [2, Q] one where a component belongs to the part
+    nearly_zero: Tensor  # [2] what is added to squared lengths, lest they are none
+
+    @staticmethod
+    def of(router: Router) -> FrozenMaps:
+        """Join the weights of a router, in double precision."""
+        before, behind = 0.5**0.5, 0.5**0.5  # what stands before and behind a gelu
+        first = [_double(router.value), _double(router.score[0], before), _double(router.forget, -1.0)]
+        weight, bias = (torch.cat(tables) for tables in zip(*first, strict=True))
+        per_layer = weight.view(len(weight), len(router.mean), -1)  # [O, F, E]
+        inward = torch.einsum("ofe,fde->ofd", per_layer, router.whitening.double())
+        bias = bias - torch.einsum("ofd,fd->o", inward, router.mean.double())
+        is_part = torch.block_diag(*(torch.ones(1, width, device=bias.device) for width in router.widths))
+        return FrozenMaps(
+            inward=(inward.flatten(1).float(), bias.float()),
+            score=_beside([_double(router.score[2])], behind),
+            mix_in=_beside([_double(part.get_submodule("0")) for part in router.mix], before, before),
+            mix_out=_beside([_double(part.get_submodule("2")) for part in router.mix], behind),
+            is_part=is_part,
+            nearly_zero=torch.full_like(is_part[:, 0], SMALL),
+        )
+
+    def scores(self, inner: Tensor) -> Tensor:
+        """Scores `[B, T, H]` from the inner values of their map `[B, T, SCORE_WIDTH]`."""
+        return functional.linear(torch.addcmul(inner, inner, inner.erf()), *self.score)
+
+    def mixed(self, pooled: Tensor) -> Tensor:
+        """Queries `[B, T, Q]` from pooled values `[B, T, Q]`."""
+        inner = functional.linear(pooled, *self.mix_in)
+        query = functional.linear(torch.addcmul(inner, inner, inner.erf()), *self.mix_out) + pooled
+        square = functional.linear(query * query, self.is_part, self.nearly_zero)  # [B, T, 2]
+        return query * (square.rsqrt() @ self.is_part)
+
+
+def _double(linear: nn.Module, factor: float = 1.0) -> Map:
+    assert isinstance(linear, nn.Linear)
+    return linear.weight.double() * factor, linear.bias.double() * factor
+
+
+def _beside(maps: list[Map], weight_factor: float, bias_factor: float = 1.0) -> Map:
+    """Maps of separate parts as one, fp32."""
+    weight = torch.block_diag(*(weight for weight, _ in maps)) * weight_factor
+    return weight.float(), (torch.cat([bias for _, bias in maps]) * bias_factor).float()
 
 
 class Router(nn.Module):
@@ -143,7 +196,8 @@ class Router(nn.Module):
         )
         self.log_temperature = nn.Parameter(torch.tensor(0.1).log())
         self.null_similarity = nn.Parameter(torch.tensor(0.5))
-        self._fused_maps, self._fused_of = (torch.empty(0), torch.empty(0)), []
+        self._frozen: FrozenMaps | None = None
+        self._frozen_of: list[tuple[int, int]] = []
         # Heads start with horizons from two tokens to a few hundred, so that some see the last words and some it all.
         horizon = torch.cat([torch.logspace(0.3, 2.5, num) for num in heads])
         with torch.no_grad():
@@ -170,29 +224,19 @@ class Router(nn.Module):
         """
         if self.value.weight.requires_grad:
             return self.query(self.features(hidden), mask, state)
-        weight, bias = self._fused()
-        joined = torch.cat([layer.float() for layer in hidden], dim=-1)
-        parts = functional.linear(joined, weight, bias).split([sum(self.widths), SCORE_WIDTH, self.num_pooled], dim=-1)
-        return self._query(parts[0], self.score[1:](parts[1]), parts[2], mask, state)
+        maps = self._maps(is_new=state is None)
+        joined = functional.linear(torch.cat(hidden, dim=-1).float(), *maps.inward)
+        value, inner, remember = joined.split([sum(self.widths), SCORE_WIDTH, self.num_pooled], dim=-1)
+        pooled, state = self._pooled(value, maps.scores(inner), functional.softplus(remember), mask, state)
+        return maps.mixed(pooled), state
 
-    def _fused(self) -> tuple[Tensor, Tensor]:
-        """The whitening and the linear maps behind it in one, `[out, F*D]` and `[out]`: of a frozen router, whose
-        weights a decoding step would else read twice over."""
-        score = self.score[0]
-        linear = [
-            (self.value.weight, self.value.bias),
-            (score.weight, score.bias),
-            (self.forget.weight, self.forget.bias),
-        ]
-        used = [self.mean, self.whitening, *(tensor for pair in linear for tensor in pair)]
-        state = [(tensor.data_ptr(), tensor._version) for tensor in used]
-        if self._fused_of != state:
-            weight, bias = (torch.cat(tables).double() for tables in zip(*linear, strict=True))
-            per_layer = weight.view(len(weight), len(self.mean), -1)  # [out, F, E]
-            whole = torch.einsum("ofe,fde->ofd", per_layer, self.whitening.double())
-            bias = bias - torch.einsum("ofd,fd->o", whole, self.mean.double())
-            self._fused_maps, self._fused_of = (whole.flatten(1).float(), bias.float()), state
-        return self._fused_maps
+    def _maps(self, is_new: bool) -> FrozenMaps:
+        """The joined weights; whether the router has changed is looked at when a text is `new`."""
+        if self._frozen is None or is_new:
+            state = [(tensor.data_ptr(), tensor._version) for tensor in self.state_dict(keep_vars=True).values()]
+            if self._frozen is None or self._frozen_of != state:
+                self._frozen, self._frozen_of = FrozenMaps.of(self), state
+        return self._frozen
 
     def subject_logits(self, features: Tensor) -> Tensor:
         """fp32 `[B, T]`, above 0 where a token belongs to the subject of a prompt; from whitened features."""
@@ -200,23 +244,27 @@ class Router(nn.Module):
 
     def query(self, features: Tensor, mask: Tensor | None, state: PoolState | None) -> tuple[Tensor, PoolState]:
         """`forward` from whitened features `[B, T, F*E]`."""
-        return self._query(self.value(features), self.score(features), self.forget(features), mask, state)
+        values = self.value(features), self.score(features), functional.softplus(-self.forget(features))
+        pooled, state = self._pooled(*values, mask, state)
+        parts = zip(pooled.split(self.widths, dim=-1), self.mix, strict=True)
+        return torch.cat([functional.normalize(part + mix(part), dim=-1) for part, mix in parts], dim=-1), state
 
-    def _query(
-        self, value: Tensor, score: Tensor, forget: Tensor, mask: Tensor | None, state: PoolState | None
+    def _pooled(
+        self, value: Tensor, score: Tensor, decay: Tensor, mask: Tensor | None, state: PoolState | None
     ) -> tuple[Tensor, PoolState]:
-        """From values `[B, T, Q]`, scores and forget gates `[B, T, H]`."""
-        score, log_forget = score.transpose(1, 2), functional.logsigmoid(forget).transpose(1, 2)
-        value = rearrange(value, "b t (h c) -> b h t c", h=self.num_pooled)
+        """Pooled values `[B, T, Q]` from values `[B, T, Q]`, and scores and decays `[B, T, H]`, by which the logarithms
+        of the weights before a token shrink."""
         if mask is not None:
-            score = score.masked_fill(~mask[:, None], -torch.inf)
-            log_forget = log_forget.masked_fill(~mask[:, None], 0.0)
+            score = score.masked_fill(~mask[..., None], -torch.inf)
+            decay = decay.masked_fill(~mask[..., None], 0.0)
         if state is None:
             state = PoolState.empty(len(value), self.num_pooled, self.d_head, value.device)
-        pooled, state = pool(score, log_forget, value, state)
-        parts = rearrange(pooled, "b h t c -> b t (h c)").split(self.widths, dim=-1)
-        mixed = [functional.normalize(part + mix(part), dim=-1) for part, mix in zip(parts, self.mix, strict=True)]
-        return torch.cat(mixed, dim=-1), state
+        if value.shape[1] == 1:
+            state = pool_token(score[:, 0], decay[:, 0], value.view_as(state.mean), state)
+            return state.mean.view_as(value), state
+        value = rearrange(value, "b t (h c) -> b h t c", h=self.num_pooled)
+        pooled, state = pool(score.transpose(1, 2), decay.transpose(1, 2), value, state)
+        return rearrange(pooled, "b h t c -> b t (h c)"), state
 
 
 def rival_similarity(relation: Tensor, of_key: Tensor, background: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 from torch import Tensor
@@ -19,7 +20,7 @@ class TokenTrace:
     token: int
     expert: int | None
     fact_id: str | None
-    similarity: float
+    similarity: float | None  # of the expert's key, or of the nearest; None where there was none to compare with
     confidence: float
     continued: bool
 
@@ -46,13 +47,13 @@ def trace_tokens(tokens: Tensor, routing: Routing, bank: Bank, ledger: Ledger) -
 
 def _entry(tokens: Tensor, routing: Routing, bank: Bank, ledger: Ledger, row: int, position: int) -> TokenTrace:
     expert = int(routing.expert[row, position - 1])
-    spoke = expert != CLOSED
+    spoke, similarity = expert != CLOSED, float(routing.similarity[row, position - 1])
     return TokenTrace(
         position=position,
         token=int(tokens[row, position]),
         expert=expert if spoke else None,
         fact_id=ledger.facts[int(bank.fact[expert])].id if spoke else None,
-        similarity=float(routing.similarity[row, position - 1]),
+        similarity=similarity if math.isfinite(similarity) else None,
         confidence=float(routing.confidence[row, position - 1]),
         continued=bool(routing.continued[row, position - 1]),
     )

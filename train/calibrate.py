@@ -21,7 +21,7 @@ from mome.config import MoMEConfig
 from mome.errors import SettingsError
 from mome.index import EXACT, build_index
 from mome.joining import Joiner, right_pad
-from mome.memory import Neighbours, retrieve
+from mome.lookup import Neighbours, retrieve
 from mome.mention import NO_TOKEN, Mentions, subject_rows, word_edges
 from mome.router import Router, rival_similarity
 from train.observe import batches_of, observed
@@ -168,9 +168,10 @@ class _Reader:
         """
         tokens, mask = right_pad(ids)
         seen = tokens.masked_fill(mask == 0, NO_TOKEN).to(queries.device)
-        found = self.retrieve(queries)
         mentions = Mentions(self.subject, self.word_edge, seen, self.config.subject_weight)
-        found.similarity = mentions.lower(found.similarity, found.key, THRESHOLDS[0])
+        row = torch.arange(len(queries), device=queries.device)
+        found, last = self.retrieve(queries).at(row, torch.zeros_like(row)), torch.full_like(row, seen.shape[1] - 1)
+        found.similarity = mentions.lower(found.similarity, found.key, row, last, THRESHOLDS[0])
         d_relation = self.config.d_relation
         table = []
         for threshold in THRESHOLDS:

@@ -9,7 +9,8 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, StaticCach
 from mome.cache import load_state, store_state
 from mome.continuation import Past
 from mome.errors import BackboneError
-from mome.memory import MemoryState
+from mome.lookup import Candidates
+from mome.memory import Features, MemoryState
 from mome.router import PoolState
 
 BATCH = 3
@@ -29,8 +30,10 @@ def make_state() -> MemoryState:
     number = torch.arange(BATCH, dtype=torch.float32)
     tokens = torch.arange(2 * BATCH).view(BATCH, 2)
     past = Past(tokens, tokens + 50, tokens / 10, torch.arange(BATCH), number / 10)
-    pool = PoolState(number[:, None] + 10, number[:, None] + 20, number[:, None, None] + 30)
-    return MemoryState(pool, past, number / 100)
+    pool = PoolState(number[:, None] + 10, number[:, None, None] + 30)
+    candidates = Candidates(tokens, number[:, None, None] + 40, number[:, None, None] + 50, 2, is_ragged=False)
+    unread = Features([number[:, None, None] + 60], number[:, None] > 1)
+    return MemoryState(pool, past, number / 100, candidates, (unread,))
 
 
 def empty_cache(backbone: LlamaForCausalLM, kind: type) -> Any:
@@ -66,8 +69,12 @@ def assert_rows(cache: Any, keys_before: torch.Tensor, rows: list[int]) -> None:
     expected = make_state().take(torch.tensor(rows))
     assert torch.equal(state.past.similarity, expected.past.similarity)
     assert torch.equal(state.confidence, expected.confidence)
-    for name in ("maximum", "denominator", "numerator"):
+    for name in ("log_weight", "mean"):
         assert torch.equal(getattr(state.pool, name), getattr(expected.pool, name))
+    for mine, wanted in zip(state.unread, expected.unread, strict=True):
+        assert torch.equal(mine.hidden[0], wanted.hidden[0]) and torch.equal(mine.mask, wanted.mask)
+    assert torch.equal(state.candidates.key, expected.candidates.key)
+    assert torch.equal(state.candidates.relation, expected.candidates.relation)
     assert torch.equal(cache.layers[0].keys, keys_before[rows])
 
 

@@ -42,22 +42,24 @@ def test_a_subject_is_held_where_a_plain_search_finds_it(forms, text, edge):
 def test_only_similarities_above_the_bound_are_lowered():
     subject = torch.full((3, 1, 2), NO_TOKEN)
     subject[0, 0], subject[1, 0] = torch.tensor([7, 8]), torch.tensor([7, 9])
-    similarity = torch.tensor([[[0.9, 0.8, 0.7], [0.9, 0.4, 0.3]]])
-    key = torch.tensor([[[0, 1, 2], [1, 0, 2]]])
+    similarity = torch.tensor([[0.9, 0.8, 0.7], [0.9, 0.4, 0.3]])
+    key = torch.tensor([[0, 1, 2], [1, 0, 2]])
     mentions = Mentions(subject, torch.zeros(1, 2, dtype=torch.bool), torch.tensor([[5, 7, 8]]), weight=0.5)
-    expected = torch.tensor([[[0.4, 0.3, 0.7], [0.4, 0.4, 0.3]]])
-    assert torch.allclose(mentions.lower(similarity, key, 0.5), expected)
+    expected = torch.tensor([[0.4, 0.3, 0.7], [0.4, 0.4, 0.3]])
+    place = torch.tensor([0, 0]), torch.tensor([1, 2])
+    assert torch.allclose(mentions.lower(similarity, key, *place, 0.5), expected)
     mentions.weight = 0.0
-    assert torch.equal(mentions.lower(similarity, key, 0.5), similarity)
+    assert torch.equal(mentions.lower(similarity, key, *place, 0.5), similarity)
 
 
 def test_a_check_in_chunks_is_the_whole_check(monkeypatch):
     torch.manual_seed(0)
     mentions = Mentions(torch.randint(-1, 9, (20, 4, 2)), torch.rand(10, 2) < 0.3, torch.randint(-1, 9, (3, 12)), 1.5)
-    similarity, key = torch.rand(3, 7, 5), torch.randint(20, (3, 7, 5))
-    whole = mentions.lower(similarity, key, 0.2)
+    similarity, key = torch.rand(21, 5), torch.randint(20, (21, 5))
+    place = torch.arange(3).repeat_interleave(7), torch.arange(5, 12).repeat(3)
+    whole = mentions.lower(similarity, key, *place, 0.2)
     monkeypatch.setattr("mome.mention.CHUNK_PAIRS", 4)
-    assert torch.equal(mentions.lower(similarity, key, 0.2), whole)
+    assert torch.equal(mentions.lower(similarity, key, *place, 0.2), whole)
     assert (whole < similarity).any() and ((whole == similarity) & (similarity > 0.2)).any()
 
 

@@ -362,9 +362,9 @@ def test_real_tokens_of_masks_of_every_form():
     longer = torch.nn.functional.pad(square, (0, 7))
     for mask in (padded, square, added, longer, {"sliding_attention": None, "full_attention": square}):
         assert torch.equal(real_tokens(mask, 5, 0), wanted)
-    for mask in (padded, square[:, :, 3:], added[:, :, 3:], longer[:, :, 3:], square[:, :, 3:, 1:]):
+    for mask in (square[:, :, 3:], added[:, :, 3:], longer[:, :, 3:], square[:, :, 3:, 1:]):
         assert torch.equal(real_tokens(mask, 2, 3), wanted[:, 3:])
-    assert real_tokens(None, 5, 0) is None
+    assert real_tokens(None, 5, 0) is None and real_tokens(padded, 3, 2) is None
     assert real_tokens({"sliding_attention": None}, 5, 0) is None
     with pytest.raises(BackboneError, match="got 3 dimensions"):
         real_tokens(square[0], 5, 0)

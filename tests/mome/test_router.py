@@ -19,7 +19,7 @@ def relative_error(got: Tensor, expected: Tensor) -> float:
     return float((got.double() - expected.double()).norm() / expected.double().norm())
 
 
-def plain_pool(score: Tensor, log_forget: Tensor, value: Tensor) -> Tensor:
+def plain_pool(score: Tensor, decay: Tensor, value: Tensor) -> Tensor:
     """Token by token from the formula, for one head: `[T]`, `[T]`, `[T, C]` -> `[T, C]`."""
     pooled = []
     for now in range(len(score)):
@@ -27,7 +27,7 @@ def plain_pool(score: Tensor, log_forget: Tensor, value: Tensor) -> Tensor:
         for seen in range(now + 1):
             kept = torch.ones((), dtype=score.dtype)
             for later in range(seen + 1, now + 1):
-                kept = kept * log_forget[later].exp()
+                kept = kept * (-decay[later]).exp()
             weights.append(score[seen].exp() * kept)
         total = torch.stack(weights).sum()
         mean = sum(weight * value[seen] for seen, weight in enumerate(weights)) / total
@@ -35,21 +35,21 @@ def plain_pool(score: Tensor, log_forget: Tensor, value: Tensor) -> Tensor:
     return torch.stack(pooled)
 
 
-def plain_pools(score: Tensor, log_forget: Tensor, value: Tensor) -> Tensor:
+def plain_pools(score: Tensor, decay: Tensor, value: Tensor) -> Tensor:
     """`plain_pool` for every row and head."""
-    flat = zip(score.flatten(0, 1), log_forget.flatten(0, 1), value.flatten(0, 1), strict=True)
+    flat = zip(score.flatten(0, 1), decay.flatten(0, 1), value.flatten(0, 1), strict=True)
     return torch.stack([plain_pool(*parts) for parts in flat]).view_as(value)
 
 
 def pool_inputs(num_tokens: int, batch: int = 2, heads: int = 3, spread: float = 2.0) -> list[Tensor]:
     torch.manual_seed(num_tokens)
     score = torch.randn(batch, heads, num_tokens) * spread
-    log_forget = torch.nn.functional.logsigmoid(torch.randn(batch, heads, num_tokens) * spread + 1)
-    return [score, log_forget, torch.randn(batch, heads, num_tokens, 4)]
+    decay = torch.nn.functional.softplus(torch.randn(batch, heads, num_tokens) * spread - 1)
+    return [score, decay, torch.randn(batch, heads, num_tokens, 4)]
 
 
-def whole_pool(score: Tensor, log_forget: Tensor, value: Tensor) -> Tensor:
-    return pool(score, log_forget, value, PoolState.empty(*score.shape[:2], value.shape[-1], score.device))[0]
+def whole_pool(score: Tensor, decay: Tensor, value: Tensor) -> Tensor:
+    return pool(score, decay, value, PoolState.empty(*score.shape[:2], value.shape[-1], score.device))[0]
 
 
 def gradients(function, inputs: list[Tensor], direction: Tensor) -> tuple[Tensor, ...]:
@@ -73,23 +73,23 @@ class TestPool:
             assert max(map(relative_error, got[:2], expected[:2])) < 1e-5
 
     def test_equals_the_plain_twin_over_padding(self):
-        score, log_forget, value = pool_inputs(17)
+        score, decay, value = pool_inputs(17)
         padding = torch.rand(2, 1, 17) < 0.4
         padding[:, :, 0], padding[:, :, -1] = True, True
-        score, log_forget = score.masked_fill(padding, -torch.inf), log_forget.masked_fill(padding, 0.0)
-        pooled = whole_pool(score, log_forget, value)
+        score, decay = score.masked_fill(padding, -torch.inf), decay.masked_fill(padding, 0.0)
+        pooled = whole_pool(score, decay, value)
         assert not pooled[:, :, 0].any()
-        assert relative_error(pooled, plain_pools(score.double(), log_forget.double(), value.double())) < 1e-6
+        assert relative_error(pooled, plain_pools(score.double(), decay.double(), value.double())) < 1e-6
 
     def test_gradients_over_padding_are_finite_and_none_for_padding(self):
-        score, log_forget, value = pool_inputs(9)
+        score, decay, value = pool_inputs(9)
         padding = torch.zeros(2, 1, 9, dtype=torch.bool)
         padding[0, :, :3], padding[1] = True, True
 
-        def padded(score: Tensor, log_forget: Tensor, value: Tensor) -> Tensor:
-            return whole_pool(score.masked_fill(padding, -torch.inf), log_forget.masked_fill(padding, 0.0), value)
+        def padded(score: Tensor, decay: Tensor, value: Tensor) -> Tensor:
+            return whole_pool(score.masked_fill(padding, -torch.inf), decay.masked_fill(padding, 0.0), value)
 
-        found = gradients(padded, [score, log_forget, value], torch.ones_like(value))
+        found = gradients(padded, [score, decay, value], torch.ones_like(value))
         assert all(part.isfinite().all() for part in found)
         assert not any(part[1].any() for part in found)
         assert found[0][0, :, 3:].any() and not found[2][0, :, :3].any()
@@ -97,12 +97,12 @@ class TestPool:
     @pytest.mark.parametrize("shift", [-200.0, 200.0])
     def test_scores_far_from_zero(self, shift):
         """Only differences of scores count; their exponentials alone would overflow or vanish."""
-        score, log_forget, value = pool_inputs(12)
-        assert relative_error(whole_pool(score + shift, log_forget, value), whole_pool(score, log_forget, value)) < 1e-4
+        score, decay, value = pool_inputs(12)
+        assert relative_error(whole_pool(score + shift, decay, value), whole_pool(score, decay, value)) < 1e-4
 
     def test_a_closed_forget_gate_leaves_the_last_token_alone(self):
-        score, log_forget, value = pool_inputs(12)
-        assert relative_error(whole_pool(score, torch.full_like(log_forget, -60.0), value), value) < 1e-6
+        score, decay, value = pool_inputs(12)
+        assert relative_error(whole_pool(score, torch.full_like(decay, 60.0), value), value) < 1e-6
 
     @pytest.mark.parametrize("chunk", [3, 256])
     def test_split_at_every_point(self, monkeypatch, chunk):
@@ -148,7 +148,7 @@ def part_of(hidden: list[Tensor], part: slice) -> list[Tensor]:
 
 
 def mean_of(state: PoolState) -> Tensor:
-    return state.numerator / state.denominator[..., None]
+    return state.mean
 
 
 class TestQueries:
@@ -163,8 +163,8 @@ class TestQueries:
             heads = []
             for head in range(SIZES["num_heads"] + SIZES["num_relation_heads"]):
                 wide = slice(head * SIZES["d_head"], (head + 1) * SIZES["d_head"])
-                log_forget = torch.nn.functional.logsigmoid(double.forget(features)[:, head])
-                heads.append(plain_pool(double.score(features)[:, head], log_forget, double.value(features)[:, wide]))
+                decay = torch.nn.functional.softplus(-double.forget(features)[:, head])
+                heads.append(plain_pool(double.score(features)[:, head], decay, double.value(features)[:, wide]))
             pooled = torch.cat(heads, dim=-1)
             for part, mix in zip(PARTS, double.mix, strict=True):
                 expected = pooled[:, part] + mix(pooled[:, part])
@@ -196,7 +196,7 @@ class TestQueries:
             query, state = router(part_of(hidden, slice(place, place + 1)), state=state)
             steps.append(query)
         assert relative_error(torch.cat(steps, dim=1), whole) < 1e-5
-        assert state.numerator.shape == (2, 5, 4)
+        assert state.mean.shape == (2, 5, 4)
 
     @pytest.mark.parametrize("chunk", [4, 256])
     @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ class TestQueries:
     def test_long_context(self, router):
         hidden = hidden_states(1, LONG)
         query, state = router(hidden)
-        assert query.isfinite().all() and state.maximum.isfinite().all()
+        assert query.isfinite().all() and state.log_weight.isfinite().all()
         first, between = router(part_of(hidden, slice(0, 1_234)))
         second, _ = router(part_of(hidden, slice(1_234, None)), state=between)
         assert relative_error(torch.cat([first, second], dim=1), query) < 1e-4
@@ -323,7 +323,7 @@ def test_a_frozen_router_reads_the_layers_through_one_map():
 
     def queries() -> tuple[Tensor, ...]:
         query, state = router(layers, mask)
-        return query.detach(), state.numerator.detach(), *torch.autograd.grad((query * direction).sum(), layers)
+        return query.detach(), state.mean.detach(), *torch.autograd.grad((query * direction).sum(), layers)
 
     for change in (None, router.whitening, router.mean, router.value.weight, router.forget.bias):
         if change is not None:
