@@ -180,7 +180,7 @@ def time_decoding(
         memories,
         settings.prompt,
         lambda text: decoding(model, text),
-        texts_of(settings, model, batch, settings.prompt),
+        texts_of(settings, bare, batch, settings.prompt),
     )
     if batch == 1:
         longer = text_of(settings, bare, 1, settings.prompt + NUM_FACTS * FACT_TOKENS)
@@ -192,7 +192,7 @@ def time_prefill(
     settings: LatencySettings, bare: PreTrainedModel, model: MoMEForCausalLM, memories: dict[int, Memory]
 ) -> Timed:
     """Seconds of reading a text, of the bare backbone and of memories."""
-    texts = texts_of(settings, model, 1, settings.prefill)
+    texts = texts_of(settings, bare, 1, settings.prefill)
     methods = {"bare": reading(bare, texts["open"])}
     methods |= memory_methods(model, memories, settings.prefill, lambda text: reading(model, text), texts)
     return take_turns(f"prefill of {settings.prefill}", methods, settings.prefills, 1, settings.seed, model)

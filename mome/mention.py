@@ -62,6 +62,8 @@ class Mentions:
     def held(self, row: Tensor, key: Tensor, position: Tensor) -> Tensor:
         """Whether texts mention the subjects of keys up to a position, or that subject has no text: bool `[L]`, for
         int64 `[L]` each."""
+        if not len(row):
+            return torch.zeros_like(row, dtype=torch.bool)
         seen = self.seen.to(row.device)
         if self.num_asked is not None:
             position = position.clamp_max(self.num_asked - 1)
