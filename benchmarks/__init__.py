@@ -10,6 +10,7 @@ NAMES = {
     "latency": "time for each token with up to a million experts, beside the bare backbone, LoRA and retrieval",
     "routing": "what each ingredient of the router contributes: each is left out or changed once",
     "scale": "what size costs: teaching, opening, adding one fact, and the index, up to a million",
+    "teach": "processor time to teach facts exactly, beside LoRA and full fine-tuning",
 }
 
 

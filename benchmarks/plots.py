@@ -48,3 +48,18 @@ def plot_scale(taught: list[int], indexed: list[int], result: dict, path: Path) 
         axes.set_xlabel(label)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
+
+
+def plot_teach(runs: list[tuple[str, float, float]], path: Path) -> None:
+    """Processor time and recall of every training: its name, its CPU-seconds and its recall."""
+    figure, axes = pyplot.subplots(figsize=(8, 0.5 * len(runs) + 1.4), layout="constrained")
+    names, seconds, recalls = zip(*runs, strict=True)
+    colors = ["tab:green" if recall == 1 else "tab:gray" for recall in recalls]
+    bars = axes.barh(names, seconds, color=colors)
+    labels = [f" {value:,.0f} s, recall {recall:.3f}" for value, recall in zip(seconds, recalls, strict=True)]
+    axes.bar_label(bars, labels)
+    axes.invert_yaxis()
+    axes.set_xlim(right=1.35 * max(seconds))
+    axes.set_xlabel("CPU-seconds until every fact is recalled (green), or the run was stopped")
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)

@@ -22,7 +22,7 @@ from mome.mention import word_edges
 from mome.modeling import MoMEForCausalLM
 from mome.settings import WriteSettings
 from mome.tables import read_tables, write_tables
-from train.fitting import quiet_lightning
+from train.fitting import keep_freed_memory, quiet_lightning
 
 MEASURED = ("margin", "num_steps")
 BANK_TABLES = ("down", "up", "token", "fact", "keys", "key_expert", "subject")
@@ -95,6 +95,7 @@ def memorize_all(
         `num_steps`.
     """
     quiet_lightning()
+    keep_freed_memory()
     num_chunks = -(-len(facts) // chunk_facts)
     module = MemorizeModule(model, joiner, facts, settings, chunk_facts, work, seed, advance)
     trainer = lightning.Trainer(

@@ -1,4 +1,4 @@
-"""`mome bench latency` and `mome bench scale`, end to end at sizes that say nothing about speed."""
+"""`mome bench latency`, `mome bench scale` and `mome bench teach`, end to end at sizes that say nothing about speed."""
 
 import json
 
@@ -8,12 +8,14 @@ import torch
 import benchmarks.latency
 import benchmarks.record
 import benchmarks.scale
+import benchmarks.teach
 from benchmarks.synthetic import keys_like
+from benchmarks.teach import Taught, summarize
 
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    for module in (benchmarks.record, benchmarks.latency, benchmarks.scale):
+    for module in (benchmarks.record, benchmarks.latency, benchmarks.scale, benchmarks.teach):
         monkeypatch.setattr(module, "RESULTS", tmp_path)
     return tmp_path
 
@@ -45,6 +47,28 @@ def test_scale(results, tmp_path, capsys):
     assert flat["index_kind_12000"] == "IVF512,Flat" and flat["index_recall_12000"] >= 0.99
     assert flat["below_margin_20"] == 0
     assert (results / "scale.png").stat().st_size > 0 and not (tmp_path / "work").exists()
+
+
+@pytest.mark.slow
+def test_teach(results, shared_data, tmp_path, capsys):
+    rates = ["--lora_learning_rates", "[2e-3]", "--full_learning_rates", "[1e-3,2e-3]"]
+    sizes = ["--facts", "12", "--max_ratio", "1e6", "--lora.max_epochs", "2", "--lora.batch_size", "4"]
+    where = ["--folder", str(shared_data), "--work", str(tmp_path / "work")]
+    benchmarks.teach.main([*rates, *sizes, *where])
+    flat = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (flat["mome_recall"], flat["full_recall"], flat["lora_num_steps"]) == (1, 1, 6)
+    assert flat["full_over_mome_ratio"] == pytest.approx(flat["full_cpu_seconds"] / flat["mome_cpu_seconds"], abs=0.01)
+    assert flat.keys() >= {"lora_recall", "lora_cpu_seconds", "lora_over_mome_ratio", "full_0.002_recall"}
+    assert (results / "teach.png").stat().st_size > 0 and not (tmp_path / "work").exists()
+
+
+def test_the_best_of_a_method_recalls_most_and_costs_least():
+    def run(method: str, rate: float | None, recall: float, seconds: float) -> Taught:
+        return Taught(method=method, learning_rate=rate, recall=recall, cpu_seconds=seconds, num_steps=1)
+
+    rivals = [run("lora", 1.0, 0.9, 10), run("lora", 2.0, 1.0, 50), run("lora", 3.0, 1.0, 40)]
+    flat = summarize([run("mome", None, 1.0, 2), *rivals])
+    assert (flat["lora_learning_rate"], flat["lora_over_mome_ratio"]) == (3.0, 20)
 
 
 def test_keys_lie_between_queries_in_both_parts():

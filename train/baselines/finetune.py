@@ -120,6 +120,9 @@ class FineTuning(lightning.LightningModule):
         ends_epoch = self.num_steps > 0 and self.num_steps % self.batches.steps_per_epoch == 0
         if self.settings.stop_at_recall and ends_epoch and int(self.num_wrong) == 0 and self._knows_all():
             self.trainer.should_stop = True
+        limit = self.settings.max_cpu_seconds
+        if limit is not None and self.count_time() > limit:
+            self.trainer.should_stop = True
 
     @torch.no_grad()
     def _knows_all(self) -> bool:

@@ -17,6 +17,8 @@ class FineTuneSettings:
     """Facts of a step."""
     max_epochs: int = 100
     """Passes over the facts after which training stops in any case."""
+    max_cpu_seconds: float | None = None
+    """Processor time after which training stops in any case."""
     stop_at_recall: bool = True
     """Stop behind the first pass in which every answer token was the likeliest one when its step came, and is still."""
     checkpoint_every: int = 250

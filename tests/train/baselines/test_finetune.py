@@ -148,6 +148,11 @@ def test_without_stopping_all_epochs_are_run(backbone, joiner, facts, tmp_path):
     assert method.num_steps == 6
 
 
+def test_training_stops_when_its_time_is_over(backbone, joiner, facts, tmp_path):
+    method, _ = run(backbone, joiner, facts[:8], tmp_path, stop_at_recall=False, max_cpu_seconds=0.0)
+    assert method.num_steps == 0
+
+
 def test_a_fact_that_does_not_fit_is_named(backbone, joiner, facts, tmp_path):
     long = Fact(id="too-long", prompt="x " * 400, answers=("y",))
     with pytest.raises(FactsError, match="too-long"):
