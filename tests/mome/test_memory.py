@@ -3,6 +3,8 @@
 Shapes: B batch, T tokens, N neighbours.
 """
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -133,6 +135,26 @@ class TestRoute:
             single = route(reading.tokens[only], mask[only], before.take(torch.tensor([row])), reading.bank, near)
             for got, expected in zip(tables(single), tables(batch), strict=True):
                 assert torch.equal(got[mask[only]], expected[only][mask[only]])
+
+    @given(readings(min_tokens=1, max_tokens=4), st.data())
+    @settings(max_examples=100, deadline=None)
+    def test_silence_that_is_known_is_silence_that_is_found(self, reading, data):
+        """Tokens without any key take a way of their own; what is read behind them is the same."""
+        closed = Attention(torch.full_like(reading.key, CLOSED), reading.similarity, torch.zeros(reading.key.shape))
+        past = replace(reading.past, expert=torch.full((2,), CLOSED))
+        following = facts_of_reading(reading)
+        after = []
+        for is_known in (True, False):
+            before = MemoryState(POOL, replace(past, is_silent=is_known), torch.zeros(2))
+            silent = route(reading.tokens, None, before, reading.bank, replace(closed, is_closed=is_known))
+            assert silent.is_silent == is_known
+            state = silent.state_after(POOL, seen_after(reading, None, None), None, before)
+            seen = torch.cat([state.past.seen, reading.tokens], dim=1)
+            later = route(reading.tokens, None, state, reading.bank, following)
+            last = later.state_after(POOL, seen, None, state)
+            said, clearness = last.past.whole().said, last.past.whole().clearness
+            after.append([*tables(silent), *tables(later), said, clearness.masked_fill(said == CLOSED, 0.0)])
+        assert all(torch.equal(known, found) for known, found in zip(*after, strict=True))
 
     def test_a_row_of_padding_keeps_what_it_read(self):
         """When a batch is fed in pieces, the shorter texts' last pieces are padding alone."""

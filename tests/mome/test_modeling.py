@@ -421,6 +421,44 @@ def test_a_subject_that_the_model_names_itself_brings_up_no_fact(taught, use_cac
     assert model.routing(followed).expert[0, -2] != CLOSED, "nothing is left of a generate that failed"
 
 
+@pytest.mark.parametrize("mentioned", [True, False])
+def test_what_is_generated_is_routed_as_the_whole_text_is(taught, mentioned):
+    """Step by step behind a prompt's candidates, and in one forward; with padding, in a batch."""
+    model, joiner, facts = taught.reopen(), taught.joiner, taught.facts[:2]
+    model.gate.null_similarity, model.gate.rival_margin = -1.0, 3.0
+    texts = [f"{fact.prompt} It rained. The river" if mentioned else "It rained. The river runs" for fact in facts]
+    ids = [joiner.encode_prompt(text) for text in [texts[0], f"Once. {texts[1]}"]]
+    tokens, mask = left_pad(ids, joiner.tokenizer)
+    experts = []
+    after = model.backbone.register_forward_hook(lambda *_: experts.append(model.last_routing.expert[:, -1]))
+    output = model.generate(input_ids=tokens, attention_mask=mask, max_new_tokens=6, do_sample=False, pad_token_id=1)
+    after.remove()
+    grown = torch.cat([mask, mask.new_ones(2, output.shape[1] - tokens.shape[1])], dim=1)
+    with model.asked(tokens.shape[1]):
+        whole = model.routing(output, grown)
+    steps = torch.stack(experts, dim=1)
+    assert torch.equal(steps, whole.expert[:, tokens.shape[1] - 1 : -1])
+    assert (steps != CLOSED).any() == mentioned
+
+
+def test_the_router_reads_no_generated_token_where_no_subject_is_mentioned(taught, monkeypatch):
+    """And takes up what it has not read, when more is asked."""
+    model, joiner, fact = taught.reopen(), taught.joiner, taught.facts[0]
+    model.gate.null_similarity, model.gate.rival_margin = -1.0, 3.0
+    first = torch.tensor([joiner.encode_prompt("It rained.")])
+    num_read = []
+    forward = model.router.forward
+    monkeypatch.setattr(model.router, "forward", lambda h, *rest: num_read.append(h[0].shape[1]) or forward(h, *rest))
+    turn = model.generate(first, max_new_tokens=5, min_new_tokens=5, do_sample=False, return_dict_in_generate=True)
+    assert num_read == [first.shape[1]]
+    talk = torch.cat([turn.sequences, torch.tensor([joiner.encode_prompt(fact.prompt)])], dim=1)
+    going_on = model.generate(talk, past_key_values=turn.past_key_values, max_new_tokens=NUM_NEW, do_sample=False)
+    assert num_read[1] == talk.shape[1] - first.shape[1], "the tokens that were generated, and the second prompt"
+    assert torch.equal(going_on, model.generate(talk, max_new_tokens=NUM_NEW, do_sample=False))
+    with model.memory_disabled():
+        assert not torch.equal(going_on, model.generate(talk, max_new_tokens=NUM_NEW, do_sample=False))
+
+
 class Fails(LogitsProcessor):
     """An error in the middle of generating."""
 
