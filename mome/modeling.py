@@ -123,8 +123,10 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
             layers[number].register_forward_hook(self._layer_hook(number))
         self.backbone.register_forward_hook(self._end)
 
-    # The hooks of one forward, in the order in which they run.
+    # The hooks of one forward, in the order in which they run. What they do depends on the text: `torch.compile` must
+    # leave them as they are, or it would compile them anew at every step.
 
+    @torch.compiler.disable
     def _begin(self, _module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
         self._call = None
         if not self.enabled:
@@ -148,6 +150,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         return args, {**kwargs, "position_ids": positions}
 
     def _layer_hook(self, number: int):
+        @torch.compiler.disable
         def hook(_module: torch.nn.Module, _args: tuple, output: Tensor | tuple) -> Tensor | tuple | None:
             call = self._call
             if call is None:
@@ -204,6 +207,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         added = residual(hidden[row, column], *read)
         return with_hidden(output, hidden.index_put((row, column), added, accumulate=True))
 
+    @torch.compiler.disable
     def _end(self, _module: torch.nn.Module, _args: tuple, output: Any) -> None:
         call, self._call, self._last = self._call, None, self._call
         parts = output if isinstance(output, tuple) else [getattr(output, "past_key_values", None)]

@@ -459,6 +459,30 @@ def test_the_router_reads_no_generated_token_where_no_subject_is_mentioned(taugh
         assert not torch.equal(going_on, model.generate(talk, max_new_tokens=NUM_NEW, do_sample=False))
 
 
+@pytest.mark.slow
+@torch.no_grad()
+def test_nothing_is_compiled_anew_behind_the_second_step(taught):
+    """And what a compiled model says is what the model says; backend "eager" compiles without a C++ compiler."""
+    model, joiner, fact = taught.reopen(), taught.joiner, taught.facts[0]
+    compiled = torch.compile(model, backend="eager")
+    for text in (fact.prompt, "It rained."):
+        torch.compiler.set_stance("default")
+        tokens = torch.tensor([joiner.encode_prompt(text)])
+        with model.asked(tokens.shape[1]):
+            output, plain = (run(input_ids=tokens, use_cache=True) for run in (compiled, model))
+            for step in range(5):
+                if step == 2:
+                    torch.compiler.set_stance("fail_on_recompile")
+                token = plain.logits[:, -1:].argmax(-1)
+                output, plain = (
+                    run(input_ids=token, past_key_values=before.past_key_values, use_cache=True)
+                    for run, before in ((compiled, output), (model, plain))
+                )
+                assert torch.allclose(output.logits, plain.logits, atol=1e-5)
+    torch.compiler.set_stance("default")
+    torch.compiler.reset()
+
+
 class Fails(LogitsProcessor):
     """An error in the middle of generating."""
 
