@@ -23,8 +23,8 @@ from mome.tables import Table, parts_of, with_rows
 class Bank:
     """Row tables. Rows of `down`, `up`, `token` and `fact` are experts; rows of `keys` and `key_expert` are keys."""
 
-    down: Table  # [N, S, R, D] A of each expert
-    up: Table  # [N, S, D, R] B of each expert; at rank 0 one column, the residual itself
+    down: Table  # [N, S, R, D] A of each expert, fp32 or bf16
+    up: Table  # [N, S, D, R] B of each expert, of the same dtype; at rank 0 one column, the residual itself
     token: Tensor  # [N] int32, the token that the expert was taught to say
     fact: Tensor  # [N] int32, position of the owner in the ledger
     keys: Table  # [K, C] queries at the end of the taught prompts, see `mome.router`
@@ -33,7 +33,7 @@ class Bank:
     word_edge: Tensor  # [W + 1, 2] bool, of the backbone's tokenizer, see `mome.mention`
 
     @staticmethod
-    def empty(num_sites: int, rank: int, d_model: int, d_key: int) -> Bank:
+    def empty(num_sites: int, rank: int, d_model: int, d_key: int, dtype: torch.dtype = torch.float32) -> Bank:
         """A bank without experts.
 
         >>> Bank.empty(1, 1, 8, 4).num_experts
@@ -41,8 +41,8 @@ class Bank:
         """
         ints = torch.empty(0, dtype=torch.int32)
         return Bank(
-            down=torch.empty(0, num_sites, rank, d_model),
-            up=torch.empty(0, num_sites, d_model, max(rank, 1)),
+            down=torch.empty(0, num_sites, rank, d_model, dtype=dtype),
+            up=torch.empty(0, num_sites, d_model, max(rank, 1), dtype=dtype),
             token=ints,
             fact=ints.clone(),
             keys=torch.empty(0, d_key),

@@ -267,6 +267,8 @@ def _read_bank(folder: Path, config: MoMEConfig, num_facts: int) -> Bank:
     for name, table in experts.items():
         if len(table) != num_experts:
             raise CheckpointError(f"{path}: tensor {name}: expected {num_experts} rows, got {len(table)}; {MEND}")
+    for name in ("down", "up"):
+        _check_dtype(path, name, experts[name], config.dtype_of_experts)
     _check_numbers(path, "fact", experts["fact"], num_facts)
     path = folder / "keys.safetensors"
     keys = _read_tensors(
@@ -281,18 +283,21 @@ def _read_bank(folder: Path, config: MoMEConfig, num_facts: int) -> Bank:
     for name, table in keys.items():
         if name != "word_edge" and len(table) != len(keys["keys"]):
             raise CheckpointError(f"{path}: tensor {name}: expected {len(keys['keys'])} rows, got {len(table)}; {MEND}")
-    for name, dtype in (("subject", torch.int32), ("word_edge", torch.bool)):
-        if keys[name].dtype != dtype:
-            raise CheckpointError(f"{path}: tensor {name}: expected {dtype}, got {keys[name].dtype}; {MEND}")
+    for name, dtype in (("keys", torch.float32), ("subject", torch.int32), ("word_edge", torch.bool)):
+        _check_dtype(path, name, keys[name], dtype)
     if not len(keys["word_edge"]):
         raise CheckpointError(f"{path}: tensor word_edge: expected one row or more, got none; {MEND}")
     _check_numbers(path, "key_expert", keys["key_expert"], num_experts)
     return Bank(**experts, **keys)
 
 
+def _check_dtype(path: Path, name: str, table: Tensor, dtype: torch.dtype) -> None:
+    if table.dtype != dtype:
+        raise CheckpointError(f"{path}: tensor {name}: expected {dtype}, got {table.dtype}; {MEND}")
+
+
 def _check_numbers(path: Path, name: str, numbers: Tensor, bound: int) -> None:
-    if numbers.dtype != torch.int32:
-        raise CheckpointError(f"{path}: tensor {name}: expected int32, got {numbers.dtype}; {MEND}")
+    _check_dtype(path, name, numbers, torch.int32)
     if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < bound:
         got = f"{int(numbers.min())} to {int(numbers.max())}"
         raise CheckpointError(f"{path}: tensor {name}: expected numbers from 0 to {bound - 1}, got {got}; {MEND}")
@@ -308,8 +313,8 @@ def _read_index(path: Path, entry: dict | None, config: MoMEConfig, bank: Bank) 
     return build_index(bank.keys[:, : config.d_subject], kind)
 
 
-SHOWN_FIELDS = ("backbone", "fingerprint", "sites", "rank", "feature_layers", "d_key", "num_neighbours", "index")
-SHOWN_FIELDS += ("join", "end")
+SHOWN_FIELDS = ("backbone", "fingerprint", "sites", "rank", "expert_dtype", "feature_layers", "d_key", "num_neighbours")
+SHOWN_FIELDS += ("index", "join", "end")
 
 
 def summarize(folder: Path) -> dict:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from transformers import PreTrainedConfig
 
+from mome.errors import SettingsError
+
 EMBEDDED = "embedded"
+EXPERT_DTYPES = ("float32", "bfloat16")
 
 
 class MoMEConfig(PreTrainedConfig):
@@ -17,6 +21,7 @@ class MoMEConfig(PreTrainedConfig):
         d_model: width of the hidden states at the sites.
         sites: decoder layers (0-based) whose outputs receive the memory's residual, ascending.
         rank: rank r of every expert; 0 for a bare residual, which is the same whatever the wording.
+        expert_dtype: `"float32"` or `"bfloat16"`, in which experts are stored; they are computed in fp32.
         feature_layers: decoder layers whose outputs the router reads, ascending, none above the first site.
         num_heads: pooling heads of a query's subject part.
         num_relation_heads: pooling heads of its relation part.
@@ -44,6 +49,7 @@ class MoMEConfig(PreTrainedConfig):
         d_model: int = 0,
         sites: list[int] | None = None,
         rank: int = 0,
+        expert_dtype: str = "float32",
         feature_layers: list[int] | None = None,
         num_heads: int = 8,
         num_relation_heads: int = 4,
@@ -63,6 +69,7 @@ class MoMEConfig(PreTrainedConfig):
         self.d_model = d_model
         self.sites = sites or []
         self.rank = rank
+        self.expert_dtype = expert_dtype
         self.feature_layers = feature_layers or []
         self.num_heads = num_heads
         self.num_relation_heads = num_relation_heads
@@ -75,6 +82,17 @@ class MoMEConfig(PreTrainedConfig):
         self.join = join
         self.end = end
         super().__init__(**kwargs)
+
+    @property
+    def dtype_of_experts(self) -> torch.dtype:
+        """The dtype that `expert_dtype` names.
+
+        Raises:
+            SettingsError: it names none, or another.
+        """
+        if self.expert_dtype not in EXPERT_DTYPES:
+            raise SettingsError(f"expert_dtype {self.expert_dtype!r}: expected one of {', '.join(EXPERT_DTYPES)}")
+        return getattr(torch, self.expert_dtype)
 
     @property
     def d_subject(self) -> int:

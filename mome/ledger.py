@@ -112,17 +112,21 @@ class Ledger:
             raise KeyError(fact_id)
         return self.facts[position]
 
-    def add(self, facts: Sequence[Fact]) -> None:
-        """Add facts behind the others.
+    def check_new(self, facts: Sequence[Fact]) -> None:
+        """Stop where facts cannot be added.
 
         Raises:
-            FactsError: a fact has the id of one that is there, or of another new one; none is added then.
+            FactsError: a fact has the id of one that is there, or of another new one.
         """
         new = {fact.id for fact in facts}
         taken = [fact.id for fact in facts if self.position(fact.id) is not None]
         if taken or len(new) < len(facts):
             got = f"{taken[0]!r}, which is taken" if taken else "one id twice"
             raise FactsError(f"adding facts: expected ids of their own, got {got}; give the facts other ids")
+
+    def add(self, facts: Sequence[Fact]) -> None:
+        """Add facts behind the others; none is added where `check_new` raises."""
+        self.check_new(facts)
         self.facts.extend(facts)
 
     def __len__(self) -> int:

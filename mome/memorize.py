@@ -58,8 +58,8 @@ def memorize(
     written = _write(model, work, settings, seed, advance)
     is_first = torch.cat([torch.ones(1, dtype=torch.bool), work.fact[1:] != work.fact[:-1]])
     bank = Bank(
-        down=written.down.cpu().contiguous(),
-        up=written.up.cpu().contiguous(),
+        down=written.down.cpu().contiguous().to(model.config.dtype_of_experts),
+        up=written.up.cpu().contiguous().to(model.config.dtype_of_experts),
         token=work.target.int(),
         fact=work.fact.int(),
         keys=work.keys,
@@ -81,6 +81,7 @@ def add_facts(
     Returns:
         What was learned of them; `margin` tells whether all of it was.
     """
+    model.ledger.check_new(facts)
     word_edge = model.bank.word_edge if model.bank.num_keys else word_edges(joiner.tokenizer)
     done = memorize(model, joiner, facts, word_edge, settings or WriteSettings(), seed)
     model.extend(done.bank, facts)
@@ -103,7 +104,7 @@ def _write(
     else:
         logits_of, settings = whole_model_logits(model, work, fact), replace(settings, blending=0.0)
     with torch.enable_grad(), hooks:
-        return write(logits_of, target, fact, down, up, settings, advance)
+        return write(logits_of, target, fact, down, up, settings, advance, model.config.dtype_of_experts)
 
 
 def whole_model_logits(model: MoMEForCausalLM, work: Allocation, fact: Tensor) -> LogitsOf:

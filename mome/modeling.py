@@ -7,7 +7,7 @@ router's features on the way up and add the experts' residual at the sites.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +31,12 @@ from mome.mention import NO_TOKEN, Mentions
 from mome.router import Router
 from mome.tables import Table, parts_of
 from mome.trace import TokenTrace, trace_tokens
+
+
+def _uncompiled(function: Callable) -> Callable:
+    """What a hook does depends on the text: `torch.compile` must leave it as it is, or would compile it anew at every
+    step."""
+    return torch.compiler.disable(function)  # type: ignore[return-value]
 
 
 @dataclass
@@ -87,7 +93,8 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         self._observing = False
         self._num_asked: int | None = None
         self._parameters_of_forward = inspect.signature(backbone.forward)
-        self.set_bank(bank or Bank.empty(len(config.sites), config.rank, config.d_model, config.d_key), index)
+        shape = len(config.sites), config.rank, config.d_model, config.d_key, config.dtype_of_experts
+        self.set_bank(bank or Bank.empty(*shape), index)
         self._attach()
 
     def set_bank(self, bank: Bank, index: TorchIndex | FaissIndex | None = None) -> None:
@@ -123,10 +130,9 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
             layers[number].register_forward_hook(self._layer_hook(number))
         self.backbone.register_forward_hook(self._end)
 
-    # The hooks of one forward, in the order in which they run. What they do depends on the text: `torch.compile` must
-    # leave them as they are, or it would compile them anew at every step.
+    # The hooks of one forward, in the order in which they run.
 
-    @torch.compiler.disable
+    @_uncompiled
     def _begin(self, _module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
         self._call = None
         if not self.enabled:
@@ -150,7 +156,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         return args, {**kwargs, "position_ids": positions}
 
     def _layer_hook(self, number: int):
-        @torch.compiler.disable
+        @_uncompiled
         def hook(_module: torch.nn.Module, _args: tuple, output: Tensor | tuple) -> Tensor | tuple | None:
             call = self._call
             if call is None:
@@ -207,7 +213,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         added = residual(hidden[row, column], *read)
         return with_hidden(output, hidden.index_put((row, column), added, accumulate=True))
 
-    @torch.compiler.disable
+    @_uncompiled
     def _end(self, _module: torch.nn.Module, _args: tuple, output: Any) -> None:
         call, self._call, self._last = self._call, None, self._call
         parts = output if isinstance(output, tuple) else [getattr(output, "past_key_values", None)]

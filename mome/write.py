@@ -69,6 +69,7 @@ def write(
     up: Tensor,
     settings: WriteSettings,
     advance: Callable[[int], None] = lambda _num: None,
+    dtype: torch.dtype = torch.float32,
 ) -> Written:
     """Take gradient steps on expert rows until every fact's margins are reached.
 
@@ -80,15 +81,17 @@ def write(
         down, up: fp32 starting rows `[P, S, R, D]` and `[P, S, D, R]`.
         settings: margin, learning rate and the bound on steps.
         advance: called with the number of facts that leave, for a progress bar.
+        dtype: in which the rows will be stored; what is read, and measured, are rows that are rounded to it.
     """
     done = Written(down.clone(), up.clone(), torch.zeros(len(target)), torch.zeros(len(target), dtype=torch.int64))
     rows = torch.arange(len(target), device=target.device)
     leaf = [down.clone().requires_grad_(), up.clone().requires_grad_()]
     moments = [[torch.zeros_like(part), torch.zeros_like(part)] for part in leaf]
     for step in range(settings.max_steps + 1):
-        asked = [logits_of(rows, leaf[0], leaf[1], False)]
+        stored = [_rounded(part, dtype) for part in leaf]
+        asked = [logits_of(rows, stored[0], stored[1], False)]
         asked += [
-            logits_of(rows, leaf[0], leaf[1], True) for _ in range(settings.num_blended if settings.blending else 0)
+            logits_of(rows, stored[0], stored[1], True) for _ in range(settings.num_blended if settings.blending else 0)
         ]
         margin = margins(asked[0].detach(), target[rows])
         hardest = torch.stack([margin, *(margins(logits.detach(), target[rows]) for logits in asked[1:])]).amin(0)
@@ -96,7 +99,7 @@ def write(
         worst = torch.full((int(number.max()) + 1,), torch.inf, device=rows.device)
         worst = worst.scatter_reduce(0, number, hardest, "amin")
         stays = (worst < settings.margin)[number] if step < settings.max_steps else torch.zeros_like(number).bool()
-        _leave(done, rows, leaf, margin, step)
+        _leave(done, rows, stored, margin, step)
         if not stays.all():
             advance(len(worst) - int((worst < settings.margin).sum()) if step < settings.max_steps else len(worst))
         if not stays.any():
@@ -112,8 +115,13 @@ def write(
     return done
 
 
-def _leave(done: Written, rows: Tensor, leaf: list[Tensor], margin: Tensor, step: int) -> None:
-    done.down[rows], done.up[rows] = leaf[0].detach(), leaf[1].detach()
+def _rounded(part: Tensor, dtype: torch.dtype) -> Tensor:
+    """Rows fp32 as they are read again once stored; the gradient passes as if nothing had been rounded."""
+    return part if dtype == part.dtype else part.detach().to(dtype).to(part.dtype) + (part - part.detach())
+
+
+def _leave(done: Written, rows: Tensor, stored: list[Tensor], margin: Tensor, step: int) -> None:
+    done.down[rows], done.up[rows] = stored[0].detach(), stored[1].detach()
     done.margin[rows.cpu()], done.num_steps[rows.cpu()] = margin.cpu(), step
 
 

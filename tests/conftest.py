@@ -121,11 +121,9 @@ def new_router(groups: list[Group], tmp_path_factory: pytest.TempPathFactory) ->
 def teach_memory(new_router: Callable, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Taught]:
     """Train a router, teach the facts, and write a checkpoint."""
 
-    def run(
-        folder: Path, facts: Sequence[Fact], sites: list[int] | None = None, index: str = "exact", router=None
-    ) -> Taught:
+    def run(folder: Path, facts: Sequence[Fact], sites: list[int] | None = None, router=None, **memory: str) -> Taught:
         work = tmp_path_factory.mktemp("teach")
-        prepared = prepare(BackboneSettings(backbone=str(folder), sites=sites), index=index)
+        prepared = prepare(BackboneSettings(backbone=str(folder), sites=sites), **{"index": "exact", **memory})
         report = {}
         if router is None:
             router, report = new_router(prepared)

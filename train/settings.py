@@ -151,6 +151,8 @@ class TrainSettings(BackboneSettings):
     """Router made by `mome route`, or a checkpoint with one; else the embedded backbone's, or a new one."""
     rank: int = 0
     """Rank of every expert; 0 for a bare residual, which says its token whatever the wording was."""
+    expert_dtype: str = "float32"
+    """How experts are stored: float32, or bfloat16 in half the space. What is taught and measured is what is stored."""
     num_neighbours: int = 64
     """Keys retrieved for each token."""
     index: str = "auto"

@@ -45,7 +45,8 @@ def teach(settings: TrainSettings) -> dict:
     """
     refuse_existing(settings.out)
     read = read_facts(settings.facts, on_conflict=settings.on_conflict, limit=settings.limit, seed=settings.seed)
-    prepared = prepare(settings, rank=settings.rank, num_neighbours=settings.num_neighbours, index=settings.index)
+    of_memory = {name: getattr(settings, name) for name in ("rank", "expert_dtype", "num_neighbours", "index")}
+    prepared = prepare(settings, **of_memory)
     # Facts that do not fit are an error before anything is trained.
     encode_facts(read.facts, prepared.joiner, max_context(prepared.backbone))
     work = open_work(settings, read.facts)

@@ -350,7 +350,7 @@ def test_numbers_that_lead_nowhere_are_refused(folder, file, table, damage):
     change_tensors(folder, file, change)
     words = f"expected numbers from 0 to {bound - 1}, got "
     if damage == "dtype":
-        words = "expected int32, got torch.float32"
+        words = "expected torch.int32, got torch.float32"
     refused(folder, f"{folder / file}.safetensors: tensor {table}: {words}")
 
 
@@ -421,6 +421,7 @@ def test_a_config_of_another_model_is_refused(folder):
     [
         ("sites", [1, 2], "tensor down: expected shape ('any', 2, 0, 64)"),
         ("rank", 3, "tensor down: expected shape ('any', 1, 3, 64)"),
+        ("expert_dtype", "bfloat16", "tensor down: expected torch.bfloat16, got torch.float32"),
         ("d_model", 32, "router.safetensors: tensor "),
         ("feature_layers", [0, 1, 2], "router.safetensors: tensor "),
         ("num_heads", 4, "router.safetensors: tensor "),

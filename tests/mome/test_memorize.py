@@ -5,7 +5,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from mome import tables as tables_module
-from mome.errors import FactsError
+from mome.errors import FactsError, SettingsError
+from mome.facts import Fact
 from mome.memorize import add_facts
 from mome.modeling import MoMEForCausalLM
 from mome.tables import Rows, parts_of
@@ -38,7 +39,8 @@ def test_facts_are_added_to_an_open_model(
     assert generate_answers(again, taught.joiner, prompts) == answers
 
 
-def test_an_id_that_is_taken_is_refused(taught, write_settings):
+def test_an_id_that_is_taken_is_refused_before_anything_is_taught(taught, write_settings, monkeypatch):
+    monkeypatch.setattr("mome.memorize.memorize", None)
     model = taught.reopen()
     num_rows = len(model.bank.up), len(model.bank.keys), len(model.index.keys)
     for facts in ([taught.facts[0]], [taught.facts[0], taught.facts[0]]):
@@ -55,3 +57,24 @@ def test_an_empty_model_can_be_taught(taught, write_settings):
     prompts = [fact.prompt for fact in taught.facts[:3]]
     assert generate_answers(empty, taught.joiner, prompts) == [fact.answer for fact in taught.facts[:3]]
     assert len(empty.bank.word_edge) == len(taught.joiner.tokenizer) + 1
+
+
+@pytest.mark.parametrize("sites", [None, [1]], ids=["last layer", "middle layer"])
+def test_experts_in_bf16(teach_memory, taught, backbone_folder, write_settings, sites):
+    """Half the space, and every fact is said from the rows as they are stored."""
+    facts = taught.facts[:6]
+    small = teach_memory(backbone_folder, facts, sites=sites, expert_dtype="bfloat16")
+    model = small.reopen()
+    for table in (model.bank.up, model.bank.down):
+        assert table.dtype == torch.bfloat16
+    said = generate_answers(model, small.joiner, [fact.prompt for fact in facts])
+    assert said == [fact.answer for fact in facts]
+    fact = Fact(id="one more", prompt="Where was Ada Quist born?", answers=("Velmora",))
+    add_facts(model, small.joiner, [fact], write_settings)
+    assert model.bank.up[torch.tensor([model.bank.num_experts - 1])].dtype == torch.bfloat16
+    assert generate_answers(model, small.joiner, [fact.prompt]) == [fact.answer]
+
+
+def test_experts_in_another_dtype_are_refused(teach_memory, taught, backbone_folder):
+    with pytest.raises(SettingsError, match="expert_dtype 'int8': expected one of float32, bfloat16"):
+        teach_memory(backbone_folder, taught.facts[:2], expert_dtype="int8")

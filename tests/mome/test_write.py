@@ -41,14 +41,16 @@ class Work:
     def start(self) -> tuple[Tensor, Tensor]:
         return self.down.clone(), torch.zeros(len(self.down), 1, D_MODEL, max(self.down.shape[2], 1))
 
-    def write(self, settings: WriteSettings, seed: int = 0, advance=lambda _num: None) -> Written:
+    def write(
+        self, settings: WriteSettings, seed: int = 0, advance=lambda _num: None, dtype: torch.dtype = torch.float32
+    ) -> Written:
         logits_of = cached_logits(self.hidden, lambda states: states @ self.head.T, settings, generator(seed))
 
         def logged(rows: Tensor, down: Tensor, up: Tensor, blended: bool) -> Tensor:
             self.calls.append((rows.clone(), down.detach().clone(), up.detach().clone(), blended))
             return logits_of(rows, down, up, blended)
 
-        return write(logged, self.target, self.fact, *self.start(), settings, advance)
+        return write(logged, self.target, self.fact, *self.start(), settings, advance, dtype)
 
     def margins_of(self, written: Written) -> Tensor:
         changed = self.hidden + residual(self.hidden, written.down[:, 0], written.up[:, 0])
@@ -85,6 +87,15 @@ class TestWrite:
         assert (written.margin >= settings.margin).all()
         assert 0 < written.num_steps.max() < settings.max_steps
         assert torch.allclose(work.margins_of(written), written.margin, atol=1e-4)
+
+    def test_rows_that_are_stored_in_bf16_are_taught_as_they_will_be_read(self, work):
+        written = work.write(SETTINGS, dtype=torch.bfloat16)
+        for table in (written.down, written.up):
+            assert torch.equal(table, table.bfloat16().float()) and table.any()
+        assert (written.margin >= SETTINGS.margin).all()
+        assert torch.allclose(work.margins_of(written), written.margin, atol=1e-4)
+        fine = work.write(SETTINGS)
+        assert not torch.equal(written.up, fine.up) and not torch.equal(fine.up, fine.up.bfloat16().float())
 
     def test_a_fact_leaves_when_its_last_row_has_its_margin(self, work):
         written = work.write(SETTINGS)
