@@ -7,6 +7,7 @@ from importlib import import_module
 NAMES = {
     "editing": "recall, generality and locality on CounterFact, zsRE and ParaRel, beside other methods",
     "facts": "teach the facts of a configuration and record what came out",
+    "gpu": "the same as latency on a GPU, with the experts there and on the host",
     "latency": "time for each token with up to a million experts, beside the bare backbone, LoRA and retrieval",
     "routing": "what each ingredient of the router contributes: each is left out or changed once",
     "scale": "what size costs: teaching, opening, adding one fact, and the index, up to a million",

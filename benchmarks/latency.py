@@ -22,10 +22,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from benchmarks.plots import plot_latency
-from benchmarks.record import RESULTS, record
+from benchmarks.record import RESULTS, check_sizes, record
 from benchmarks.synthetic import RANDOM, any_backbone, empty_memory, random_bank, some_queries
 from mome.bank import Bank
 from mome.cli import settings_from
+from mome.errors import SettingsError
 from mome.index import FaissIndex, TorchIndex, build_index
 from mome.memory import CLOSED
 from mome.modeling import MoMEForCausalLM
@@ -59,6 +60,12 @@ class LatencySettings:
     """Tokens of the text that is read at once."""
     prefills: int = 9
     """How often it is read; one more time warms up."""
+    device: str = "cpu"
+    """Where everything is computed: cpu or cuda; on cuda the index is exact search in torch."""
+    dtype: str = "float32"
+    """Precision of the backbone: float32 or bfloat16."""
+    experts_on_host: bool = False
+    """On cuda: leave the experts' rows in pinned memory of the host."""
     seed: int = 0
     """Seed of all weights, memories and texts."""
 
@@ -92,11 +99,28 @@ class Timed:
 def main(argv: list[str]) -> None:
     """Time every method; print a table, plot it, record the result, and print it as one JSON line."""
     settings = settings_from("bench latency", LatencySettings, argv)
+    check_sizes(settings, "prompt", "batch", "prefill")
+    if min(settings.tokens, settings.prefills) < 2 or not settings.experts or min(settings.experts) < 0:
+        raise SettingsError(
+            f"--tokens {settings.tokens} --prefills {settings.prefills} --experts {settings.experts}: expected 2 or "
+            "more tokens and prefills, for a median and quartiles, and sizes of 0 or more"
+        )
+    timed, result = measure(settings)
+    print_table(timed)
+    plot_latency(settings.experts, result, RESULTS / "latency.png")
+    record("latency", f"mome bench latency {' '.join(argv)}", result)
+    print(json.dumps(result))
+
+
+def measure(settings: LatencySettings) -> tuple[dict[str, Timed], dict[str, float]]:
+    """Time every method: seconds by workload, and the flat result."""
     torch.manual_seed(settings.seed)
     backbone = any_backbone(settings.backbone)
+    torch.nn.Module.to(backbone, settings.device, getattr(torch, settings.dtype))
     bare, adapted = copy.deepcopy(backbone), copy.deepcopy(backbone)
     add_adapters(adapted, LoRASettings())
     model = empty_memory(backbone)
+    torch.nn.Module.to(model, settings.device)
     memories = build_memories(model, settings)
     workloads = {
         "decode": lambda: time_decoding(settings, bare, model, memories, 1, {"lora": adapted.eval()}),
@@ -104,20 +128,18 @@ def main(argv: list[str]) -> None:
         "prefill": lambda: time_prefill(settings, bare, model, memories),
     }
     timed = {name: run() for name, run in workloads.items()}
-    result = summarize(settings, timed)
-    print_table(timed)
-    plot_latency(settings.experts, result, RESULTS / "latency.png")
-    record("latency", f"mome bench latency {' '.join(argv)}", result)
-    print(json.dumps(result))
+    return timed, summarize(settings, timed)
 
 
 def build_memories(model: MoMEForCausalLM, settings: LatencySettings) -> dict[int, Memory]:
     """Random memories of all sizes, about the first token of the texts."""
-    queries, made = some_queries(model), {}
+    queries, made = some_queries(model).cpu(), {}
     with bar("build memories", len(settings.experts)) as advance:
         for num in settings.experts:
-            bank = random_bank(model, queries, num, mentioned=0)
-            made[num] = Memory(bank, build_index(bank.keys[:, : model.config.d_subject], "auto"))
+            bank, kind = random_bank(model, queries, num, mentioned=0), "auto"
+            if settings.device != "cpu":
+                bank, kind = bank.to(settings.device, settings.experts_on_host), "exact"
+            made[num] = Memory(bank, build_index(bank.keys[:, : model.config.d_subject], kind))
             advance(1)
     return made
 
@@ -129,7 +151,14 @@ def text_of(
     generator = torch.Generator().manual_seed(settings.seed)
     text = torch.randint(1, model.config.vocab_size, (batch, num_tokens), generator=generator)
     text[:, 0] = 0 if mentions else 1
-    return text
+    return text.to(settings.device)
+
+
+def clock() -> float:
+    """Seconds, once all that a GPU has been given is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 # What is timed in every round, once a method has begun; it returns its seconds.
@@ -145,9 +174,9 @@ def decoding(model: PreTrainedModel, text: Tensor) -> Step:
     def step() -> float:
         nonlocal output
         token = output.logits[:, -1:].argmax(-1)
-        start = time.perf_counter()
+        start = clock()
         output = model(input_ids=token, past_key_values=output.past_key_values, use_cache=True)
-        return time.perf_counter() - start
+        return clock() - start
 
     return step
 
@@ -157,9 +186,9 @@ def reading(model: PreTrainedModel, text: Tensor) -> Step:
 
     @torch.no_grad()
     def step() -> float:
-        start = time.perf_counter()
+        start = clock()
         model(input_ids=text, use_cache=True)
-        return time.perf_counter() - start
+        return clock() - start
 
     return step
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from mome.errors import SettingsError
+
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "transformers", "lightning", "faiss-cpu", "safetensors")
 
@@ -34,6 +36,19 @@ def record(name: str, command: str, result: dict) -> Path:
     }
     path.write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def check_sizes(settings: object, *names: str) -> None:
+    """Stop where a size, or one of a list of sizes, cannot be measured.
+
+    Raises:
+        SettingsError: a size is below 1, or a list is empty.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        sizes = value if isinstance(value, list) else [value]
+        if not sizes or min(sizes) < 1:
+            raise SettingsError(f"--{name} {value}: expected {'sizes' if sizes is value else 'a number'} of at least 1")
 
 
 def machine() -> str:

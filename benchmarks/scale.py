@@ -20,7 +20,7 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks.plots import plot_scale
-from benchmarks.record import RESULTS, record
+from benchmarks.record import RESULTS, check_sizes, record
 from benchmarks.synthetic import keys_like, random_bank
 from mome.bank import Bank
 from mome.checkpoint import load_router
@@ -90,6 +90,7 @@ class ScaleSettings(BackboneSettings):
 def main(argv: list[str]) -> None:
     """Measure all; print a table, plot it, record the result, and print it as one JSON line."""
     settings = settings_from("bench scale", ScaleSettings, argv)
+    check_sizes(settings, "taught", "capacity", "opened", "indexed", "observed")
     shutil.rmtree(settings.work, ignore_errors=True)
     settings.work.mkdir(parents=True)
     torch.manual_seed(settings.seed)

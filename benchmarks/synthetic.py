@@ -49,7 +49,8 @@ def some_queries(model: MoMEForCausalLM) -> Tensor:
     """Queries `[Q, C]` at the tokens of random texts."""
     found = []
     for _ in range(NUM_TEXTS // 16):
-        model.routing(torch.randint(model.backbone.config.vocab_size, (16, TEXT_TOKENS)))
+        texts = torch.randint(model.backbone.config.vocab_size, (16, TEXT_TOKENS))
+        model.routing(texts.to(model.backbone.device))
         assert model.last_query is not None
         found.append(model.last_query.flatten(0, 1))
     return torch.cat(found)

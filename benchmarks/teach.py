@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.editing_data import load_corpus
 from benchmarks.plots import plot_teach
-from benchmarks.record import RESULTS, record
+from benchmarks.record import RESULTS, check_sizes, record
 from mome.cli import settings_from
 from mome.errors import SettingsError
 from mome.facts import Fact, write_facts
@@ -71,6 +71,7 @@ class Taught:
 def main(argv: list[str]) -> None:
     """Teach every method; print a table, plot it, record the result, and print it as one JSON line."""
     settings = settings_from("bench teach", TeachSettings, argv)
+    check_sizes(settings, "facts")
     if settings.max_ratio <= 0:
         raise SettingsError(f"--max-ratio {settings.max_ratio}: expected a number above 0")
     corpus = load_corpus(settings.data, settings.facts, settings.folder, settings.seed)

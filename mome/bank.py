@@ -66,6 +66,16 @@ class Bank:
         """How many numbers the experts hold, all of them taught."""
         return sum(math.prod(table.shape) for table in (self.down, self.up))
 
+    def to(self, device: torch.device | str, experts_on_host: bool = False) -> Bank:
+        """The same on a device; if asked for with the experts' rows in the host's memory, pinned if the device is a GPU:
+        those that are read are fetched from there."""
+        moved = {name: torch.cat(parts_of(table)).to(device) for name, table in vars(self).items()}
+        if experts_on_host:
+            for name in ("down", "up"):
+                rows = torch.cat(parts_of(getattr(self, name))).cpu()
+                moved[name] = rows.pin_memory() if torch.device(device).type == "cuda" else rows
+        return Bank(**moved)
+
     def append(self, other: Bank) -> None:
         """Add the rows of another bank behind this one's; its facts and experts are renumbered to follow."""
         num_facts = int(self.fact.max()) + 1 if self.num_experts else 0

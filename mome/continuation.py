@@ -208,4 +208,4 @@ def is_spent(key: int, similarity: float, text: Text, bank: Bank, num_asked: int
     if not len(since):
         return bool((subject != NO_TOKEN).any())
     held = find_subjects(subject, since[None], bank.word_edge)
-    return not bool(held.at(torch.tensor([0]), torch.tensor([len(since) - 1])))
+    return not bool(held.at(since.new_zeros(1), since.new_full((1,), len(since) - 1)))

@@ -209,7 +209,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         hidden = hidden_of(output)
         chosen = experts[row, column]
         row, column = row.to(hidden.device), column.to(hidden.device)
-        read = [table[chosen, site].to(hidden.device).float() for table in (down, up)]
+        read = [table[chosen.to(table.device), site].to(hidden.device).float() for table in (down, up)]
         added = residual(hidden[row, column], *read)
         return with_hidden(output, hidden.index_put((row, column), added, accumulate=True))
 
@@ -303,7 +303,6 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
             self.backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
         finally:
             self._observing = False
-        self._num_asked: int | None = None
         assert self._last is not None
         features = [self._last.features[layer] for layer in self.config.feature_layers]
         query, _ = self.router(features, self._last.mask)

@@ -5,17 +5,19 @@ import json
 import pytest
 import torch
 
+import benchmarks.gpu
 import benchmarks.latency
 import benchmarks.record
 import benchmarks.scale
 import benchmarks.teach
 from benchmarks.synthetic import keys_like
 from benchmarks.teach import Taught, summarize
+from mome.errors import SettingsError
 
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    for module in (benchmarks.record, benchmarks.latency, benchmarks.scale, benchmarks.teach):
+    for module in (benchmarks.record, benchmarks.gpu, benchmarks.latency, benchmarks.scale, benchmarks.teach):
         monkeypatch.setattr(module, "RESULTS", tmp_path)
     return tmp_path
 
@@ -32,6 +34,21 @@ def test_latency(results, backbone_folder, capsys):
     assert all(value > 0 for name, value in flat.items() if "ratio" in name)
     assert (flat["open_share_0"], flat["open_share_50"] > 0.5) == (0, True), "the gate is open where it says so"
     assert (results / "latency.png").stat().st_size > 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_its_benchmark_says_so():
+    with pytest.raises(SettingsError, match="expected a CUDA device, found none"):
+        benchmarks.gpu.main([])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_gpu(results, backbone_folder, capsys):
+    sizes = ["--experts", "[0,50]", "--tokens", "4", "--prefill", "32", "--prefills", "2", "--batch", "3"]
+    benchmarks.gpu.main(["--backbone", str(backbone_folder), "--prompt", "8", *sizes])
+    flat = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert flat["device_open_share_50"] > 0.5 and flat["host_open_share_50"] > 0.5
 
 
 @pytest.mark.slow
@@ -60,6 +77,24 @@ def test_teach(results, shared_data, tmp_path, capsys):
     assert flat["full_over_mome_ratio"] == pytest.approx(flat["full_cpu_seconds"] / flat["mome_cpu_seconds"], abs=0.01)
     assert flat.keys() >= {"lora_recall", "lora_cpu_seconds", "lora_over_mome_ratio", "full_0.002_recall"}
     assert (results / "teach.png").stat().st_size > 0 and not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(
+    ("bench", "options", "words"),
+    [
+        ("latency", ["--tokens", "0"], "--tokens 0"),
+        ("latency", ["--batch", "0"], "--batch 0: expected a number of at least 1"),
+        ("latency", ["--experts", "[]"], "sizes of 0 or more"),
+        ("scale", ["--opened", "[0]"], "--opened [0]: expected sizes of at least 1"),
+        ("scale", ["--taught", "[]"], "--taught []: expected sizes"),
+        ("teach", ["--facts", "0"], "--facts 0"),
+        ("teach", ["--max_ratio", "0"], "--max-ratio 0.0: expected a number above 0"),
+    ],
+)
+def test_a_size_that_cannot_be_measured_is_refused(bench, options, words):
+    with pytest.raises(SettingsError) as caught:
+        getattr(benchmarks, bench).main(options)
+    assert words in str(caught.value)
 
 
 def test_the_best_of_a_method_recalls_most_and_costs_least():

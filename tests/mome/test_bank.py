@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mome.bank import Bank, residual
 from mome.mention import MAX_SUBJECT_TOKENS, NUM_SPELLINGS
+from mome.tables import Rows, parts_of, with_rows
 
 D_MODEL = 24
 
@@ -158,3 +159,15 @@ class TestBank:
         tail.append(parts[2])
         right.append(tail)
         assert_same(left, right)
+
+
+@pytest.mark.parametrize("on_host", [False, True])
+def test_a_bank_on_a_device_holds_the_same(on_host):
+    torch.manual_seed(0)
+    first, second = Bank.empty(1, 1, 8, 4), Bank.empty(1, 1, 8, 4)
+    second.up, second.token, second.fact = torch.randn(3, 1, 8, 1), torch.arange(3).int(), torch.arange(3).int()
+    first.append(second)
+    first.up = with_rows(Rows(first.up), second.up)
+    moved = first.to("cpu", experts_on_host=on_host)
+    for column in fields(Bank):
+        assert torch.equal(getattr(moved, column.name), torch.cat(parts_of(getattr(first, column.name))))
