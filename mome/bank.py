@@ -67,8 +67,8 @@ class Bank:
         return sum(math.prod(table.shape) for table in (self.down, self.up))
 
     def to(self, device: torch.device | str, experts_on_host: bool = False) -> Bank:
-        """The same on a device; if asked for with the experts' rows in the host's memory, pinned if the device is a GPU:
-        those that are read are fetched from there."""
+        """The same on a device; if asked for with the experts' rows in the host's memory, pinned if the device is a
+        GPU: those that are read are fetched from there."""
         moved = {name: torch.cat(parts_of(table)).to(device) for name, table in vars(self).items()}
         if experts_on_host:
             for name in ("down", "up"):
