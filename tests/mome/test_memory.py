@@ -152,8 +152,12 @@ class TestRoute:
             seen = torch.cat([state.past.seen, reading.tokens], dim=1)
             later = route(reading.tokens, None, state, reading.bank, following)
             last = later.state_after(POOL, seen, None, state)
+            # And behind an expert, where silence is known of the keys alone.
+            ending = route(reading.tokens, None, last, reading.bank, replace(closed, is_closed=is_known))
             said, clearness = last.past.whole().said, last.past.whole().clearness
-            after.append([*tables(silent), *tables(later), said, clearness.masked_fill(said == CLOSED, 0.0)])
+            after.append(
+                [*tables(silent), *tables(later), *tables(ending), said, clearness.masked_fill(said == CLOSED, 0.0)]
+            )
         assert all(torch.equal(known, found) for known, found in zip(*after, strict=True))
 
     def test_a_row_of_padding_keeps_what_it_read(self):

@@ -429,16 +429,18 @@ def test_what_is_generated_is_routed_as_the_whole_text_is(taught, mentioned):
     texts = [f"{fact.prompt} It rained. The river" if mentioned else "It rained. The river runs" for fact in facts]
     ids = [joiner.encode_prompt(text) for text in [texts[0], f"Once. {texts[1]}"]]
     tokens, mask = left_pad(ids, joiner.tokenizer)
-    experts = []
+    experts, words = [], joiner.encode_prompt("the sea is never full of it")[:6]
     after = model.backbone.register_forward_hook(lambda *_: experts.append(model.last_routing.expert[:, -1]))
-    output = model.generate(input_ids=tokens, attention_mask=mask, max_new_tokens=6, do_sample=False, pad_token_id=1)
+    says = LogitsProcessorList([Says(words, tokens.shape[1])])  # no answer, so that facts are entered again and again
+    settings = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 1, "logits_processor": says}
+    output = model.generate(input_ids=tokens, attention_mask=mask, **settings)
     after.remove()
     grown = torch.cat([mask, mask.new_ones(2, output.shape[1] - tokens.shape[1])], dim=1)
     with model.asked(tokens.shape[1]):
         whole = model.routing(output, grown)
     steps = torch.stack(experts, dim=1)
     assert torch.equal(steps, whole.expert[:, tokens.shape[1] - 1 : -1])
-    assert (steps != CLOSED).any() == mentioned
+    assert (steps != CLOSED).all() == mentioned == (steps != CLOSED).any()
 
 
 def test_the_router_reads_no_generated_token_where_no_subject_is_mentioned(taught, monkeypatch):
