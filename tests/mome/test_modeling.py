@@ -429,7 +429,7 @@ def test_what_is_generated_is_routed_as_the_whole_text_is(taught, mentioned):
     texts = [f"{fact.prompt} It rained. The river" if mentioned else "It rained. The river runs" for fact in facts]
     ids = [joiner.encode_prompt(text) for text in [texts[0], f"Once. {texts[1]}"]]
     tokens, mask = left_pad(ids, joiner.tokenizer)
-    experts, words = [], joiner.encode_prompt("the sea is never full of it")[:6]
+    experts, words = [], joiner.encode_prompt("the sea is never full of it")[1:7]
     after = model.backbone.register_forward_hook(lambda *_: experts.append(model.last_routing.expert[:, -1]))
     says = LogitsProcessorList([Says(words, tokens.shape[1])])  # no answer, so that facts are entered again and again
     settings = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 1, "logits_processor": says}
@@ -439,6 +439,7 @@ def test_what_is_generated_is_routed_as_the_whole_text_is(taught, mentioned):
     with model.asked(tokens.shape[1]):
         whole = model.routing(output, grown)
     steps = torch.stack(experts, dim=1)
+    assert steps.shape[1] == 6
     assert torch.equal(steps, whole.expert[:, tokens.shape[1] - 1 : -1])
     assert (steps != CLOSED).all() == mentioned == (steps != CLOSED).any()
 
