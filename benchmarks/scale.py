@@ -135,11 +135,13 @@ def teaching(model: MoMEForCausalLM, joiner: Joiner, settings: ScaleSettings) ->
         result[f"wall_seconds_per_fact_{num}"] = wall / num
         result[f"below_margin_{num}"] = float((trained["margin"] < WriteSettings().margin).float().mean())
         shutil.rmtree(settings.work / f"taught_{num}")
+        console.print(f"{num:,} facts: {cpu / num * 1e3:.2f} CPU-milliseconds each")
     return result
 
 
 def teaching_beside(model: MoMEForCausalLM, joiner: Joiner, settings: ScaleSettings) -> dict[str, float]:
-    """CPU-seconds of teaching 200 facts to a model that holds few experts, and to one that holds many, in turns."""
+    """CPU-seconds of teaching 200 facts to a model that holds few experts, and to one that holds many, in turns. Their
+    rows lie in a file, as those of a checkpoint do."""
     facts, word_edge = world_facts(200), word_edges(joiner.tokenizer)
     seconds: dict[int, list[float]] = {num: [] for num in settings.capacity}
     config = model.config
@@ -147,7 +149,8 @@ def teaching_beside(model: MoMEForCausalLM, joiner: Joiner, settings: ScaleSetti
         for turn in range(6):
             for num in settings.capacity:
                 bank = Bank.empty(1, config.rank, config.d_model, config.d_key)
-                bank.up = torch.zeros(num, 1, config.d_model, 1)
+                path = settings.work / f"capacity_{num}"
+                bank.up = torch.from_file(str(path), shared=True, size=num * config.d_model).view(num, 1, -1, 1)
                 bank.token = bank.fact = torch.zeros(num, dtype=torch.int32)
                 model.set_bank(bank, TorchIndex(config.d_subject))
                 start = time.process_time()

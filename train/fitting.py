@@ -6,6 +6,7 @@ import ctypes
 import logging
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,8 +16,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
-# Numbers of mallopt's parameters, from glibc's malloc.h.
+# Numbers of mallopt's parameters, and its defaults, from glibc's malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+KEPT = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 2**28}
+GIVEN_BACK = {M_MMAP_MAX: 65_536, M_TRIM_THRESHOLD: 128 * 1024, M_TOP_PAD: 0}
 
 
 class Batches(Protocol):
@@ -27,21 +30,28 @@ class Batches(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
 
-def keep_freed_memory() -> bool:
-    """Have this process keep the memory that it frees, where the C library is glibc.
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Inside, this process keeps the memory that it frees, where the C library is glibc.
 
     Every step makes tensors of many megabytes and frees them. glibc gives such blocks back to the system, which must
-    clear them anew for the next step: a third of the processor time of teaching (docs/performance.md).
-
-    Returns:
-        Whether that could be set.
+    clear them anew for the next step: a quarter of the processor time of teaching (docs/performance.md). Behind it
+    everything is given back: large tables are not to lie in the heap.
     """
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        libc = ctypes.CDLL(None)
+        mallopt, trim = libc.mallopt, libc.malloc_trim
     except (OSError, AttributeError):
-        return False
-    largest = 2**31 - 1
-    return all([mallopt(M_MMAP_MAX, 0), mallopt(M_TRIM_THRESHOLD, largest), mallopt(M_TOP_PAD, 2**28)])
+        yield
+        return
+    for parameter, value in KEPT.items():
+        mallopt(parameter, value)
+    try:
+        yield
+    finally:
+        for parameter, value in GIVEN_BACK.items():
+            mallopt(parameter, value)
+        trim(0)
 
 
 def quiet_lightning() -> None:
@@ -71,7 +81,6 @@ def fit(
     The log stands in `work/name` as CSV and for TensorBoard.
     """
     quiet_lightning()
-    keep_freed_memory()
     last = work / name / "last.ckpt"
     resume = {}
     if last.exists():
@@ -95,4 +104,5 @@ def fit(
         log_every_n_steps=10,
     )
     if batches.start < num_steps:
-        trainer.fit(module, DataLoader(batches, batch_size=None), **resume)  # type: ignore[arg-type]
+        with freed_memory_kept():
+            trainer.fit(module, DataLoader(batches, batch_size=None), **resume)  # type: ignore[arg-type]

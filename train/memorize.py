@@ -22,7 +22,7 @@ from mome.mention import word_edges
 from mome.modeling import MoMEForCausalLM
 from mome.settings import WriteSettings
 from mome.tables import read_tables, write_tables
-from train.fitting import keep_freed_memory, quiet_lightning
+from train.fitting import freed_memory_kept, quiet_lightning
 
 MEASURED = ("margin", "num_steps")
 BANK_TABLES = ("down", "up", "token", "fact", "keys", "key_expert", "subject")
@@ -95,7 +95,6 @@ def memorize_all(
         `num_steps`.
     """
     quiet_lightning()
-    keep_freed_memory()
     num_chunks = -(-len(facts) // chunk_facts)
     module = MemorizeModule(model, joiner, facts, settings, chunk_facts, work, seed, advance)
     trainer = lightning.Trainer(
@@ -107,7 +106,8 @@ def memorize_all(
         enable_model_summary=False,
         log_every_n_steps=1,
     )
-    trainer.fit(module, DataLoader(range(num_chunks), batch_size=None))  # type: ignore[arg-type])
+    with freed_memory_kept():
+        trainer.fit(module, DataLoader(range(num_chunks), batch_size=None))  # type: ignore[arg-type])
     tables = assemble(work, num_chunks)
     measured = {name: tables.pop(name) for name in MEASURED}
     return Bank(**tables, word_edge=module.word_edge), measured
