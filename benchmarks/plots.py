@@ -14,7 +14,7 @@ TARGET = 1.03
 
 def plot_latency(sizes: list[int], result: dict[str, float], path: Path) -> None:
     """Time for each token over the bare backbone's, by number of experts."""
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(7, 5), layout="constrained")
     places = range(len(sizes))
     labels = {"open": "every token reads an expert", "closed": "none does", "unmentioned": "no subject mentioned"}
     for (gate, label), marker in zip(labels.items(), "os^", strict=True):
@@ -26,7 +26,7 @@ def plot_latency(sizes: list[int], result: dict[str, float], path: Path) -> None
     axes.set_xlabel("experts")
     axes.set_ylabel("time for each token / bare backbone's")
     axes.set_title(f"decoding, batch 1; the bare backbone takes {result['bare_decode_ms']:.1f} ms")
-    figure.legend(loc="outside right upper")
+    figure.legend(loc="outside lower center", ncols=2)
     axes.set_ylim(bottom=0.99)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
