@@ -6,11 +6,10 @@ The backbone is bf16, and the index is exact search in torch, on the GPU.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import torch
 
-from benchmarks.latency import LatencySettings, measure, print_table
+from benchmarks.latency import LatencySettings, Placement, measure, print_table
 from benchmarks.plots import plot_latency
 from benchmarks.record import RESULTS, record
 from mome.cli import settings_from
@@ -27,11 +26,10 @@ def main(argv: list[str]) -> None:
     settings = settings_from("bench gpu", LatencySettings, argv)
     if not torch.cuda.is_available():
         raise SettingsError("bench gpu: expected a CUDA device, found none; `mome bench latency` measures a processor")
-    settings = replace(settings, device="cuda", dtype="bfloat16")
     result = {}
     for placement, on_host in (("device", False), ("host", True)):
         console.print(f"experts on the {placement}")
-        timed, found = measure(replace(settings, experts_on_host=on_host))
+        timed, found = measure(settings, Placement("cuda", torch.bfloat16, on_host))
         print_table(timed)
         plot_latency(settings.experts, found, RESULTS / f"gpu_{placement}.png")
         result |= {f"{placement}_{name}": value for name, value in found.items()}

@@ -60,14 +60,17 @@ class LatencySettings:
     """Tokens of the text that is read at once."""
     prefills: int = 9
     """How often it is read; one more time warms up."""
-    device: str = "cpu"
-    """Where everything is computed: cpu or cuda; on cuda the index is exact search in torch."""
-    dtype: str = "float32"
-    """Precision of the backbone: float32 or bfloat16."""
-    experts_on_host: bool = False
-    """On cuda: leave the experts' rows in pinned memory of the host."""
     seed: int = 0
     """Seed of all weights, memories and texts."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where everything is computed; on a GPU the index is exact search in torch."""
+
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32  # of the backbone
+    experts_on_host: bool = False
 
 
 @dataclass
@@ -112,16 +115,16 @@ def main(argv: list[str]) -> None:
     print(json.dumps(result))
 
 
-def measure(settings: LatencySettings) -> tuple[dict[str, Timed], dict[str, float]]:
+def measure(settings: LatencySettings, place: Placement = Placement()) -> tuple[dict[str, Timed], dict[str, float]]:
     """Time every method: seconds by workload, and the flat result."""
     torch.manual_seed(settings.seed)
     backbone = any_backbone(settings.backbone)
-    torch.nn.Module.to(backbone, settings.device, getattr(torch, settings.dtype))
+    torch.nn.Module.to(backbone, place.device, place.dtype)
     bare, adapted = copy.deepcopy(backbone), copy.deepcopy(backbone)
     add_adapters(adapted, LoRASettings())
     model = empty_memory(backbone)
-    torch.nn.Module.to(model, settings.device)
-    memories = build_memories(model, settings)
+    torch.nn.Module.to(model, place.device)
+    memories = build_memories(model, settings, place)
     workloads = {
         "decode": lambda: time_decoding(settings, bare, model, memories, 1, {"lora": adapted.eval()}),
         "batch": lambda: time_decoding(settings, bare, model, memories, settings.batch, {}),
@@ -131,14 +134,14 @@ def measure(settings: LatencySettings) -> tuple[dict[str, Timed], dict[str, floa
     return timed, summarize(settings, timed)
 
 
-def build_memories(model: MoMEForCausalLM, settings: LatencySettings) -> dict[int, Memory]:
+def build_memories(model: MoMEForCausalLM, settings: LatencySettings, place: Placement) -> dict[int, Memory]:
     """Random memories of all sizes, about the first token of the texts."""
     queries, made = some_queries(model).cpu(), {}
     with bar("build memories", len(settings.experts)) as advance:
         for num in settings.experts:
             bank, kind = random_bank(model, queries, num, mentioned=0), "auto"
-            if settings.device != "cpu":
-                bank, kind = bank.to(settings.device, settings.experts_on_host), "exact"
+            if place.device != "cpu":
+                bank, kind = bank.to(place.device, place.experts_on_host), "exact"
             made[num] = Memory(bank, build_index(bank.keys[:, : model.config.d_subject], kind))
             advance(1)
     return made
@@ -151,7 +154,7 @@ def text_of(
     generator = torch.Generator().manual_seed(settings.seed)
     text = torch.randint(1, model.config.vocab_size, (batch, num_tokens), generator=generator)
     text[:, 0] = 0 if mentions else 1
-    return text.to(settings.device)
+    return text.to(model.device)
 
 
 def clock() -> float:

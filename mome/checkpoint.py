@@ -30,7 +30,7 @@ from torch import Tensor
 
 from mome.bank import Bank
 from mome.config import MoMEConfig
-from mome.errors import CheckpointError
+from mome.errors import CheckpointError, SettingsError
 from mome.facts import write_facts
 from mome.index import EXACT, FaissIndex, TorchIndex, build_index, kind_for
 from mome.ledger import Ledger, StoredFacts
@@ -210,7 +210,10 @@ def _read_config(path: Path) -> MoMEConfig:
     fields = _read_json(path)
     if fields.get("model_type") != "mome":
         raise CheckpointError(f"{path}: expected model_type 'mome', got {fields.get('model_type')!r}; {MEND}")
-    return MoMEConfig.from_dict(fields)
+    try:
+        return MoMEConfig.from_dict(fields)
+    except SettingsError as error:
+        raise CheckpointError(f"{path}: {error}; {MEND}") from None
 
 
 def _read_tensors(path: Path, shapes: dict[str, tuple[int | None, ...]]) -> dict[str, Tensor]:

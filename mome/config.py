@@ -35,6 +35,9 @@ class MoMEConfig(PreTrainedConfig):
         join: how prompt and answer are joined, see `mome.joining`.
         end: what follows an answer: `"eos"`, `"none"` or a literal text.
 
+    Raises:
+        SettingsError: experts cannot be stored in that dtype.
+
     >>> MoMEConfig(sites=[5]).d_subject, MoMEConfig(sites=[5]).d_relation
     (128, 64)
     """
@@ -69,6 +72,8 @@ class MoMEConfig(PreTrainedConfig):
         self.d_model = d_model
         self.sites = sites or []
         self.rank = rank
+        if expert_dtype not in EXPERT_DTYPES:
+            raise SettingsError(f"expert_dtype {expert_dtype!r}: expected one of {', '.join(EXPERT_DTYPES)}")
         self.expert_dtype = expert_dtype
         self.feature_layers = feature_layers or []
         self.num_heads = num_heads
@@ -85,13 +90,7 @@ class MoMEConfig(PreTrainedConfig):
 
     @property
     def dtype_of_experts(self) -> torch.dtype:
-        """The dtype that `expert_dtype` names.
-
-        Raises:
-            SettingsError: it names none, or another.
-        """
-        if self.expert_dtype not in EXPERT_DTYPES:
-            raise SettingsError(f"expert_dtype {self.expert_dtype!r}: expected one of {', '.join(EXPERT_DTYPES)}")
+        """The dtype that `expert_dtype` names."""
         return getattr(torch, self.expert_dtype)
 
     @property

@@ -81,10 +81,10 @@ class Candidates:
         is_padding = (mentions.seen[:, :num_asked] == NO_TOKEN).to(found.device)
         owner = torch.arange(num_rows, device=found.device)[:, None, None].expand_as(found)
         usable = (found != CLOSED) & ~is_padding[..., None]
-        row, key = unique_pairs(owner[usable], found[usable], len(keys))[0]
-        row, key = row.to(mentions.subject.device), key.to(mentions.subject.device)
+        row, key = owner[usable].to(mentions.subject.device), found[usable].to(mentions.subject.device)
         held = mentions.held(row, key, torch.full_like(row, num_asked - 1))
-        of_rows = [key[held & (row == number)] for number in range(num_rows)]
+        row, key = unique_pairs(row[held], key[held], len(keys))[0]
+        of_rows = [key[row == number] for number in range(num_rows)]
         padded = pad_sequence(of_rows, batch_first=True, padding_value=CLOSED).to(found.device)
         if not padded.numel():
             nothing = torch.empty(num_rows, 0, mentions.subject.shape[-1], device=found.device)

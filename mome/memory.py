@@ -235,7 +235,7 @@ def attend_text(
     if candidates is not None:
         return attend(query, candidates.neighbours(query), keys, gate), candidates
     # All of the prompt must lie in this forward, or some of its tokens' neighbours are not known any more.
-    if num_asked is None or mentions.num_before or num_asked > query.shape[1]:
+    if num_asked is None or mentions.num_before or num_asked > query.shape[1] or not mentions.is_strict:
         found = retrieve(query, index, keys, d_relation, num_neighbours)
         return attend(query, found, keys, gate, mentions), None
     asked, said = query[:, :num_asked], query[:, num_asked:]

@@ -43,6 +43,11 @@ class Mentions:
     num_before: int = 0  # how many of the tokens seen came before this forward
     num_asked: int | None = None  # only the first so many of the tokens seen can mention a subject; None: all
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether no key can be read whose subject is not mentioned: similarities lie between -1 and 1."""
+        return self.weight > 2
+
     def lower(self, similarity: Tensor, key: Tensor, row: Tensor, position: Tensor, bound: float) -> Tensor:
         """Lower the similarities above `bound` by what is missing; the others are too small to open a gate anyway.
 

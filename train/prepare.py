@@ -69,7 +69,6 @@ def prepare(settings: BackboneSettings, **memory: int | str) -> Prepared:
         end=settings.end,
         **memory,  # type: ignore[arg-type]
     )
-    assert config.dtype_of_experts  # an unknown one is an error before anything is trained
     return Prepared(backbone, tokenizer, Joiner(tokenizer=tokenizer, join=settings.join, end=settings.end), config)
 
 

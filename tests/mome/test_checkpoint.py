@@ -422,6 +422,7 @@ def test_a_config_of_another_model_is_refused(folder):
         ("sites", [1, 2], "tensor down: expected shape ('any', 2, 0, 64)"),
         ("rank", 3, "tensor down: expected shape ('any', 1, 3, 64)"),
         ("expert_dtype", "bfloat16", "tensor down: expected torch.bfloat16, got torch.float32"),
+        ("expert_dtype", "int8", "config.json: expert_dtype 'int8': expected one of float32, bfloat16"),
         ("d_model", 32, "router.safetensors: tensor "),
         ("feature_layers", [0, 1, 2], "router.safetensors: tensor "),
         ("num_heads", 4, "router.safetensors: tensor "),

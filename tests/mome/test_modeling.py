@@ -421,10 +421,12 @@ def test_a_subject_that_the_model_names_itself_brings_up_no_fact(taught, use_cac
     assert model.routing(followed).expert[0, -2] != CLOSED, "nothing is left of a generate that failed"
 
 
-@pytest.mark.parametrize("mentioned", [True, False])
-def test_what_is_generated_is_routed_as_the_whole_text_is(taught, mentioned):
-    """Step by step behind a prompt's candidates, and in one forward; with padding, in a batch."""
+@pytest.mark.parametrize(("mentioned", "weight"), [(True, 5.0), (False, 5.0), (False, 0.0)])
+def test_what_is_generated_is_routed_as_the_whole_text_is(taught, mentioned, weight):
+    """Step by step behind a prompt's candidates, and in one forward; with padding, in a batch. Where mentions are not
+    checked, facts are read whatever is mentioned."""
     model, joiner, facts = taught.reopen(), taught.joiner, taught.facts[:2]
+    model.config.subject_weight = weight
     model.gate.null_similarity, model.gate.rival_margin = -1.0, 3.0
     texts = [f"{fact.prompt} It rained. The river" if mentioned else "It rained. The river runs" for fact in facts]
     ids = [joiner.encode_prompt(text) for text in [texts[0], f"Once. {texts[1]}"]]
@@ -441,7 +443,8 @@ def test_what_is_generated_is_routed_as_the_whole_text_is(taught, mentioned):
     steps = torch.stack(experts, dim=1)
     assert steps.shape[1] == 6
     assert torch.equal(steps, whole.expert[:, tokens.shape[1] - 1 : -1])
-    assert (steps != CLOSED).all() == mentioned == (steps != CLOSED).any()
+    is_open = mentioned or not weight
+    assert (steps != CLOSED).all() == is_open == (steps != CLOSED).any()
 
 
 def test_the_router_reads_no_generated_token_where_no_subject_is_mentioned(taught, monkeypatch):
