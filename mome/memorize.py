@@ -23,7 +23,7 @@ from mome.memory import CLOSED
 from mome.mention import word_edges
 from mome.modeling import MoMEForCausalLM
 from mome.settings import WriteSettings
-from mome.write import LogitsOf, Written, cached_logits, init_down, write
+from mome.write import LogitsOf, Watch, Written, cached_logits, init_down, write
 
 
 @dataclass
@@ -43,6 +43,7 @@ def memorize(
     settings: WriteSettings,
     seed: int,
     advance: Callable[[int], None] = lambda _num: None,
+    watch: Watch = lambda _step, _written: None,
 ) -> Memorized:
     """Allocate and write the experts of some facts; the model itself is not changed.
 
@@ -50,12 +51,13 @@ def memorize(
         word_edge: of the tokenizer, see `mome.mention.word_edges`.
         seed: of the states that are blended.
         advance: called with the number of facts that are learned, for a progress bar.
+        watch: called before the first step and behind every one, see `mome.write.write`.
 
     Raises:
         FactsError: a fact does not fit the tokenizer or the context; the message names it.
     """
     work = allocate(model, joiner, facts, word_edge)
-    written = _write(model, work, settings, seed, advance)
+    written = _write(model, work, settings, seed, advance, watch)
     is_first = torch.cat([torch.ones(1, dtype=torch.bool), work.fact[1:] != work.fact[:-1]])
     bank = Bank(
         down=written.down.cpu().contiguous().to(model.config.dtype_of_experts),
@@ -89,7 +91,12 @@ def add_facts(
 
 
 def _write(
-    model: MoMEForCausalLM, work: Allocation, settings: WriteSettings, seed: int, advance: Callable[[int], None]
+    model: MoMEForCausalLM,
+    work: Allocation,
+    settings: WriteSettings,
+    seed: int,
+    advance: Callable[[int], None],
+    watch: Watch,
 ) -> Written:
     device = next(model.backbone.parameters()).device
     generator = torch.Generator().manual_seed(seed)
@@ -104,7 +111,7 @@ def _write(
     else:
         logits_of, settings = whole_model_logits(model, work, fact), replace(settings, blending=0.0)
     with torch.enable_grad(), hooks:
-        return write(logits_of, target, fact, down, up, settings, advance, model.config.dtype_of_experts)
+        return write(logits_of, target, fact, down, up, settings, advance, model.config.dtype_of_experts, watch)
 
 
 def whole_model_logits(model: MoMEForCausalLM, work: Allocation, fact: Tensor) -> LogitsOf:

@@ -24,6 +24,8 @@ ADAM_BETAS, ADAM_EPS = (0.9, 0.99), 1e-8
 
 # Logits fp32 [P', V] of the rows numbered int64 [P'], with experts down [P', S, R, D] and up [P', S, D, R].
 LogitsOf = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
+# Called with the number of steps taken and what is written by then; its tensors are those that the next step changes.
+Watch = Callable[[int, "Written"], None]
 
 
 @dataclass
@@ -70,6 +72,7 @@ def write(
     settings: WriteSettings,
     advance: Callable[[int], None] = lambda _num: None,
     dtype: torch.dtype = torch.float32,
+    watch: Watch = lambda _step, _written: None,
 ) -> Written:
     """Take gradient steps on expert rows until every fact's margins are reached.
 
@@ -82,6 +85,7 @@ def write(
         settings: margin, learning rate and the bound on steps.
         advance: called with the number of facts that leave, for a progress bar.
         dtype: in which the rows will be stored; what is read, and measured, are rows that are rounded to it.
+        watch: called before the first step and behind every one.
     """
     done = Written(down.clone(), up.clone(), torch.zeros(len(target)), torch.zeros(len(target), dtype=torch.int64))
     rows = torch.arange(len(target), device=target.device)
@@ -100,6 +104,7 @@ def write(
         worst = worst.scatter_reduce(0, number, hardest, "amin")
         stays = (worst < settings.margin)[number] if step < settings.max_steps else torch.zeros_like(number).bool()
         _leave(done, rows, stored, margin, step)
+        watch(step, done)
         if not stays.all():
             advance(len(worst) - int((worst < settings.margin).sum()) if step < settings.max_steps else len(worst))
         if not stays.any():

@@ -30,12 +30,18 @@ def generate_ids(
     num_new: list[int],
     batch_size: int = 64,
     advance=lambda _num: None,
+    do_sample: bool = False,
 ) -> list[list[int]]:
-    """Greedy continuations of token-id prompts, each up to its own number of new tokens and its end token.
+    """Continuations of token-id prompts, each up to its own number of new tokens and its end token.
 
     Prompts are sorted by length, so that a batch holds little padding; results come back in the order given.
-    `advance` is called with the number of prompts done, for a progress bar.
+
+    Args:
+        advance: called with the number of prompts done, for a progress bar.
+        do_sample: draw each token with the model's own probability, at temperature 1; else take the likeliest.
     """
+    # A backbone's own settings may cut the unlikely tokens off.
+    choice = {"temperature": 1.0, "top_k": 0, "top_p": 1.0} if do_sample else {}
     order = sorted(range(len(prompts)), key=lambda i: (num_new[i], len(prompts[i])))
     results: list[list[int]] = [[] for _ in prompts]
     for start in range(0, len(order), batch_size):
@@ -46,8 +52,9 @@ def generate_ids(
             input_ids=tokens.to(device),
             attention_mask=mask.to(device),
             max_new_tokens=max(num_new[i] for i in batch),
-            do_sample=False,
+            do_sample=do_sample,
             num_beams=1,
+            **choice,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from mome.errors import SettingsError
 from mome.facts import Fact
-from train.settings import RouterSettings, TrainSettings
+from train.settings import BackboneSettings, RouterSettings, TrainSettings
 
 
 def plain(settings: Any) -> dict:
@@ -21,12 +21,16 @@ def plain(settings: Any) -> dict:
 
 
 def open_work(settings: TrainSettings | RouterSettings, facts: Sequence[Fact]) -> Path:
-    """The working folder beside `settings.out`: a new one, or with `resume` the one that an interrupted run left.
+    """The working folder beside `settings.out`, see `open_folder`."""
+    return open_folder(settings.out.with_name(settings.out.name + ".work"), settings, facts)
+
+
+def open_folder(work: Path, settings: BackboneSettings, facts: Sequence[Fact]) -> Path:
+    """A working folder: a new one, or with `resume` the one that an interrupted run left.
 
     Raises:
         SettingsError: there is an interrupted run that would be lost, none to resume, or one with other settings.
     """
-    work = settings.out.with_name(settings.out.name + ".work")
     digest = hashlib.sha256(json.dumps([fact.to_record() for fact in facts]).encode()).hexdigest()
     wanted = {**plain(settings), "facts_sha256": digest}
     stored = work / "settings.json"

@@ -14,4 +14,4 @@ def bare(backbone: PreTrainedModel, joiner: Joiner) -> Method:
     Raises:
         BackboneError: a memory is attached to the backbone.
     """
-    return Method(name="bare", generate=generate_by(backbone, joiner))
+    return Method(name="bare", generate=generate_by(backbone, joiner), model=backbone)

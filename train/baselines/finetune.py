@@ -23,7 +23,7 @@ from mome.allocate import encode_facts
 from mome.decoder import max_context
 from mome.facts import Fact
 from mome.joining import Joiner, right_pad
-from train.baselines.method import Method, generate_by
+from train.baselines.method import Method, Watch, generate_by
 from train.baselines.settings import FineTuneSettings
 from train.fitting import fit
 
@@ -87,8 +87,11 @@ class FineTuning(lightning.LightningModule):
     from the training logits whether an answer is known.
     """
 
-    def __init__(self, model: PreTrainedModel, settings: FineTuneSettings, batches: FactBatches):
+    def __init__(
+        self, model: PreTrainedModel, settings: FineTuneSettings, batches: FactBatches, watch: Watch | None = None
+    ):
         super().__init__()
+        self.watch = watch
         self.trained = nn.ParameterList(p for p in model.parameters() if p.requires_grad)
         # In a list, so that Lightning does not take the frozen parameters as its own.
         self.model_of = [model.eval()]
@@ -117,12 +120,23 @@ class FineTuning(lightning.LightningModule):
         self._stop_if_learned()
 
     def _stop_if_learned(self) -> None:
-        ends_epoch = self.num_steps > 0 and self.num_steps % self.batches.steps_per_epoch == 0
+        epoch, rest = divmod(self.num_steps, self.batches.steps_per_epoch)
+        if rest == 0 and self._is_watched_enough(epoch):
+            self.trainer.should_stop = True
+        ends_epoch = epoch > 0 and rest == 0
         if self.settings.stop_at_recall and ends_epoch and int(self.num_wrong) == 0 and self._knows_all():
             self.trainer.should_stop = True
         limit = self.settings.max_cpu_seconds
         if limit is not None and self.count_time() > limit:
             self.trainer.should_stop = True
+
+    @torch.no_grad()
+    def _is_watched_enough(self, epoch: int) -> bool:
+        if self.watch is None:
+            return False
+        is_enough = self.watch(epoch, self.count_time(), self.model_of[0])
+        self.clock = time.process_time()  # watching is no part of teaching
+        return is_enough
 
     @torch.no_grad()
     def _knows_all(self) -> bool:
@@ -166,36 +180,49 @@ def copy_of(backbone: PreTrainedModel) -> PreTrainedModel:
 
 
 def fine_tune(
-    backbone: PreTrainedModel, joiner: Joiner, facts: Sequence[Fact], settings: FineTuneSettings, work: Path
+    backbone: PreTrainedModel,
+    joiner: Joiner,
+    facts: Sequence[Fact],
+    settings: FineTuneSettings,
+    work: Path,
+    watch: Watch | None = None,
 ) -> Method:
     """Train every parameter of a copy of the backbone; the backbone itself never changes.
 
     Args:
         facts: what is taught: their prompts and answers, with the answers' ends.
         work: folder of this run alone, for the log and for the checkpoint that an interrupted run resumes from.
+        watch: called before the first step and behind every pass over the facts.
 
     Raises:
         FactsError: a fact does not fit the tokenizer or the context.
     """
     model = copy_of(backbone).requires_grad_(True)
-    return train_copy("fine-tuning", model, joiner, facts, settings, work)
+    return train_copy("fine-tuning", model, joiner, facts, settings, work, watch)
 
 
 def train_copy(
-    name: str, model: PreTrainedModel, joiner: Joiner, facts: Sequence[Fact], settings: FineTuneSettings, work: Path
+    name: str,
+    model: PreTrainedModel,
+    joiner: Joiner,
+    facts: Sequence[Fact],
+    settings: FineTuneSettings,
+    work: Path,
+    watch: Watch | None = None,
 ) -> Method:
     """Train the parameters of a model that ask for gradients, in place; arguments and errors are `fine_tune`'s."""
     prompts, answers = encode_facts(list(facts), joiner, max_context(model))
     batches = FactBatches(prompts, answers, settings.batch_size, settings.seed)
     home = next(model.parameters()).device
     nn.Module.to(model, "cuda" if torch.cuda.is_available() else "cpu")
-    module = FineTuning(model, settings, batches)
+    module = FineTuning(model, settings, batches, watch)
     num_steps = settings.max_epochs * batches.steps_per_epoch
     fit(module, batches, num_steps=num_steps, work=work, name=name, checkpoint_every=settings.checkpoint_every)
     nn.Module.to(model, home).requires_grad_(False)
     return Method(
         name=name,
         generate=generate_by(model, joiner),
+        model=model,
         cpu_seconds=module.count_time(),
         num_steps=module.num_steps,
         num_trainable=sum(p.numel() for p in module.trained),

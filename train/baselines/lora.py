@@ -15,12 +15,17 @@ from mome.errors import SettingsError
 from mome.facts import Fact
 from mome.joining import Joiner
 from train.baselines.finetune import copy_of, train_copy
-from train.baselines.method import Method
+from train.baselines.method import Method, Watch
 from train.baselines.settings import LoRASettings
 
 
 def lora(
-    backbone: PreTrainedModel, joiner: Joiner, facts: Sequence[Fact], settings: LoRASettings, work: Path
+    backbone: PreTrainedModel,
+    joiner: Joiner,
+    facts: Sequence[Fact],
+    settings: LoRASettings,
+    work: Path,
+    watch: Watch | None = None,
 ) -> Method:
     """Train adapters on a copy of the backbone; the backbone itself never changes.
 
@@ -29,6 +34,7 @@ def lora(
     Args:
         facts: what is taught: their prompts and answers, with the answers' ends.
         work: folder of this run alone, for the log and for the checkpoint that an interrupted run resumes from.
+        watch: called before the first step and behind every pass over the facts.
 
     Raises:
         FactsError: a fact does not fit the tokenizer or the context.
@@ -37,7 +43,7 @@ def lora(
     model = copy_of(backbone)
     lightning.seed_everything(settings.seed, verbose=False)
     add_adapters(model, settings)
-    return train_copy("lora", model, joiner, facts, settings, work)
+    return train_copy("lora", model, joiner, facts, settings, work, watch)
 
 
 def add_adapters(model: PreTrainedModel, settings: LoRASettings) -> None:

@@ -21,6 +21,7 @@ def memory(model: MoMEForCausalLM, joiner: Joiner, *, cpu_seconds: float, num_st
     return Method(
         name="memory",
         generate=generate_by(model, joiner),
+        model=model,
         cpu_seconds=cpu_seconds,
         num_steps=num_steps,
         num_trainable=model.bank.num_parameters,

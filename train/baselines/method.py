@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from transformers import PreTrainedModel
@@ -10,6 +11,10 @@ from mome.errors import BackboneError
 from mome.joining import Joiner
 from mome.modeling import MoMEForCausalLM
 from train.answers import Generate, generate_with
+
+# Called while a method is taught: (passes over the facts so far, CPU-seconds, the model as it is by then). True ends
+# the training.
+Watch = Callable[[int, float, PreTrainedModel], bool]
 
 
 @dataclass(kw_only=True)
@@ -22,6 +27,7 @@ class Method:
 
     name: str
     generate: Generate
+    model: PreTrainedModel | None = None  # whose logits are the method's; None where what it is asked is changed too
     cpu_seconds: float = 0.0  # of teaching, by all threads of the process
     num_steps: int = 0  # gradient steps
     num_trainable: int = 0  # values that teaching sets by gradient

@@ -52,3 +52,15 @@ class RetrievalSettings:
     """Facts put before every question, as far as the context holds them."""
     seed: int = 0
     """Seed of the random signs that the embedding is made with."""
+
+
+@dataclass(kw_only=True)
+class KNNLMSettings:
+    """How the next tokens of taught answers are mixed into what the backbone says."""
+
+    num_neighbours: int = 64
+    """Taught states that are looked up for every token."""
+    temperature: float = 0.01
+    """Of the softmax over squared distances, which are measured in units of the states' mean square."""
+    weight: float = 0.5
+    """Share of the neighbours in the mixture; with less, facts that the backbone contradicts are not said."""
