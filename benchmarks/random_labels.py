@@ -29,6 +29,7 @@ from mome.cli import settings_from
 from mome.errors import SettingsError
 from mome.facts import Fact
 from mome.modeling import MoMEForCausalLM
+from mome.tables import parts_of
 from train.answers import generate_with
 from train.baselines.method import Method
 from train.progress import console
@@ -195,7 +196,7 @@ def teach_large(stage: Stage, settings: RandomLabelsSettings) -> dict[str, float
     taught_loss = _mean_loss(model, stage, facts)
     with model.memory_disabled():
         bare_loss = _mean_loss(model, stage, facts)
-    model.bank.up = torch.zeros_like(torch.as_tensor(model.bank.up))
+    model.bank.up = torch.zeros_like(torch.cat(parts_of(model.bank.up)))
     found = {name: after[name] for name in ("recall", "generality", "locality", "locality_same_subject", "experts")}
     found |= {"first_loss": _mean_loss(model, stage, facts), "bare_loss": bare_loss, "last_loss": taught_loss}
     found |= {"cpu_seconds": round(method.cpu_seconds, 1), "epochs": method.num_steps}

@@ -78,7 +78,7 @@ def relabel(facts: Sequence[Fact], labels: str, seed: int, num_characters: int =
 
     >>> facts = [Fact(id=str(n), prompt=f"{n}?", answers=(f"a{n % 4}",)) for n in range(8)]
     >>> [fact.answer for fact in relabel(facts, "random", 0, 5)][:2]
-    ['Y0CQ7', 'ZT4JB']
+    ['41PJS', 'O2KRV']
     >>> any(new.answer == old.answer for new, old in zip(relabel(facts, "shuffled", 0), facts))
     False
     """
@@ -100,8 +100,10 @@ def _shuffled(answers: list[str], rng: random.Random) -> list[str]:
             f"shuffled labels: {largest} of {len(answers)} facts have the same answer, so some would keep it; "
             "use other facts"
         )
-    # Equal answers stand together, in random order, so that moving all by as many places leaves none where it was.
-    order = sorted(range(len(answers)), key=lambda number: (answers[number], rng.random()))
+    # Equal answers stand together, so that moving all by as many places as there are of one leaves none where it was.
+    distinct = sorted(set(answers))
+    place_of = {answer: place for place, answer in enumerate(rng.sample(distinct, len(distinct)))}
+    order = sorted(range(len(answers)), key=lambda number: (place_of[answers[number]], rng.random()))
     shuffled = [""] * len(answers)
     for place, number in enumerate(order):
         shuffled[number] = answers[order[(place + largest) % len(order)]]
