@@ -227,7 +227,7 @@ def check_predictions(moments: list[Moment]) -> dict[str, float | int | None]:
         "below_ln2": len(below),
         "below_ln2_not_exact": sum(not each.greedy for each in below),
         "margin_disagrees": sum((each.margin > 0) != bool(each.greedy) for each in moments),
-        "exact_above_ln2": sum(bool(each.greedy) for each in moments) - len(below),
+        "exact_above_ln2": sum(each.max_loss >= math.log(2) and bool(each.greedy) for each in moments),
     }
     sampled = [each for each in moments if not math.isnan(each.sampled)]
     expected = torch.tensor([math.exp(-each.nll) for each in sampled])
