@@ -23,10 +23,11 @@ from mome.modeling import MoMEForCausalLM
 from train.answers import Generate
 from train.baselines.bare import bare
 from train.baselines.finetune import fine_tune
+from train.baselines.knn_lm import knn_lm
 from train.baselines.lora import lora
 from train.baselines.method import Method
 from train.baselines.retrieval import retrieval
-from train.baselines.settings import FineTuneSettings, LoRASettings, RetrievalSettings
+from train.baselines.settings import FineTuneSettings, KNNLMSettings, LoRASettings, RetrievalSettings
 from train.corpus import read_texts
 from train.prepare import EMBEDDED_ROUTER, Prepared, make_router, prepare
 from train.progress import console
@@ -34,7 +35,7 @@ from train.settings import BackboneSettings, RouterSettings, TrainSettings
 from train.teach import teach
 from train.verify import Questions, evaluate, examine, questions_for
 
-BASELINES = ("retrieval", "lora", "fine-tuning")
+BASELINES = ("retrieval", "knn-lm", "lora", "fine-tuning")
 
 
 @dataclass(kw_only=True)
@@ -53,12 +54,13 @@ class EditingSettings(BackboneSettings):
     """Router: data (trained on the generated world and paraphrases of other facts), generated (the one that ships with
     the backbone, trained on the generated world alone), or a folder made by `mome route`."""
     baselines: list[str] = field(default_factory=lambda: list(BASELINES))
-    """What is taught and asked beside the memory, of: retrieval, lora, fine-tuning."""
+    """What is taught and asked beside the memory, of: retrieval, knn-lm, lora, fine-tuning."""
     turns: list[int] = field(default_factory=lambda: [1, 4, 8])
     """Numbers of unrelated earlier turns behind which everything is asked once more."""
     full: FineTuneSettings = field(default_factory=FineTuneSettings)
     lora: LoRASettings = field(default_factory=LoRASettings)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    knn_lm: KNNLMSettings = field(default_factory=KNNLMSettings)
 
 
 def main(argv: list[str]) -> None:
@@ -142,6 +144,8 @@ def baseline_methods(settings: EditingSettings, corpus: Corpus, folder: Path):
         console.print(f"teaching {name}")
         if name == "retrieval":
             yield retrieval(*parts, settings.retrieval)
+        elif name == "knn-lm":
+            yield knn_lm(*parts, settings.knn_lm)
         elif name == "lora":
             yield lora(*parts, settings.lora, folder / "lora")
         else:

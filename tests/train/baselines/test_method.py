@@ -6,15 +6,17 @@ from mome.decoder import load_backbone
 from mome.errors import BackboneError
 from train.baselines.bare import bare
 from train.baselines.finetune import fine_tune
+from train.baselines.knn_lm import knn_lm
 from train.baselines.lora import lora
 from train.baselines.memory import memory
 from train.baselines.retrieval import retrieval
-from train.baselines.settings import FineTuneSettings, LoRASettings, RetrievalSettings
+from train.baselines.settings import FineTuneSettings, KNNLMSettings, LoRASettings, RetrievalSettings
 
 MAKERS = {
     "bare": lambda backbone, joiner, facts, _work: bare(backbone, joiner),
     "fine-tuning": lambda *all_of: fine_tune(*all_of[:3], FineTuneSettings(max_epochs=1), all_of[3]),
     "lora": lambda *all_of: lora(*all_of[:3], LoRASettings(max_epochs=1), all_of[3]),
+    "knn-lm": lambda backbone, joiner, facts, _work: knn_lm(backbone, joiner, facts, KNNLMSettings()),
     "retrieval": lambda backbone, joiner, facts, _work: retrieval(backbone, joiner, facts, RetrievalSettings()),
 }
 
