@@ -41,8 +41,8 @@ class HeldOut:
 class Outcome:
     """One model's results, a number for each item; empty where its logits are not those of one model."""
 
-    known: list[float]  # 1 where the answer to a known question is right
-    agreement: list[float]  # 1 where it is the bare backbone's, token by token
+    known: list[float]  # 1 where what is said to a known question begins with the answer
+    agreement: list[float]  # 1 where it is what the bare backbone says, as far as both go
     mc1: list[float] = field(default_factory=list)  # 1 where the best true answer is likelier than every false one
     mc2: list[float] = field(default_factory=list)  # probability of the true answers among all
     log_perplexity: list[float] = field(default_factory=list)  # nats for each token of a text
@@ -91,16 +91,37 @@ def generalize(method: Method, bare: list[list[int]], joiner: Joiner, held_out: 
         bare: what the bare backbone says to the known questions.
     """
     said = say_known(method.generate, held_out)
-    right = [joiner.decode(ids) in fact.answers for ids, fact in zip(said, held_out.known, strict=True)]
+    pairs = zip(said, held_out.known, strict=True)
     outcome = Outcome(
-        known=[float(each) for each in right],
-        agreement=[float(ours == theirs) for ours, theirs in zip(said, bare, strict=True)],
+        known=[float(any(begins_with(joiner.decode(ids), text) for text in fact.answers)) for ids, fact in pairs],
+        agreement=[float(agree(ours, theirs, joiner)) for ours, theirs in zip(said, bare, strict=True)],
     )
     if method.model is not None:
         outcome.mc1, outcome.mc2 = multiple_choice(method.model, joiner, held_out.questions)
         figures = answer_losses(method.model, [ids[:1] for ids in held_out.texts], [ids[1:] for ids in held_out.texts])
         outcome.log_perplexity = figures.mean_loss.tolist()
     return outcome
+
+
+def begins_with(said: str, answer: str) -> bool:
+    """Whether an answer stands at the beginning, in whole words. A backbone often goes on behind it, with another
+    question, and every training on facts teaches it to stop: neither is to count.
+
+    >>> [begins_with(said, "Lyon") for said in ("Lyon", "Lyon. Who was it?", "Lyonesse", "In Lyon")]
+    [True, True, False, False]
+    """
+    return said.startswith(answer) and not said[len(answer) :][:1].isalnum()
+
+
+def agree(ours: list[int], theirs: list[int], joiner: Joiner) -> bool:
+    """Whether two outputs are the same tokens up to where the first of them ends; an empty one is like no other.
+
+    Stopping earlier or later than the bare backbone is, as in `begins_with`, no disagreement.
+    """
+    end = joiner.tokenizer.eos_token_id
+    ours, theirs = ([token for token in ids if token != end] for ids in (ours, theirs))
+    num = min(len(ours), len(theirs))
+    return ours[:num] == theirs[:num] and (num > 0 or ours == theirs)
 
 
 def multiple_choice(

@@ -16,7 +16,14 @@ def test_a_small_run_prints_and_records_one_result(shared_data, tmp_path, monkey
     monkeypatch.setattr(benchmarks.record, "RESULTS", tmp_path)
     monkeypatch.setattr(benchmarks.editing, "read_texts", lambda folder: read_texts(folder)[::50])
     options = ["--data", "counterfact", "--facts", "12", "--router", "generated", "--turns", "[1]"]
-    options += ["--baselines", "[retrieval, knn-lm, lora]", "--folder", str(shared_data), "--work", str(tmp_path / "work")]
+    options += [
+        "--baselines",
+        "[retrieval, knn-lm, lora]",
+        "--folder",
+        str(shared_data),
+        "--work",
+        str(tmp_path / "work"),
+    ]
     main([*options, "--lora.max-epochs", "2"])
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert json.loads((tmp_path / "editing_counterfact_12_generated.json").read_text())["result"] == result

@@ -1,10 +1,14 @@
 """What a model still does on the rest: scores beside plain twins, and what is held out."""
 
+import doctest
+
 import pytest
 import torch
 
+import benchmarks.memorizing.generalization as module
 from benchmarks.memorizing.generalization import (
     HeldOut,
+    agree,
     generalize,
     load_held_out,
     multiple_choice,
@@ -31,6 +35,10 @@ def likelihood(model, joiner, prompt: str, answer: str) -> float:
     asked, said = joiner.encode_prompt(prompt), joiner.encode_answer(prompt, answer)
     logits = model(input_ids=torch.tensor([asked + said])).logits[0].log_softmax(-1)
     return float(sum(logits[len(asked) - 1 + n, token] for n, token in enumerate(said)))
+
+
+def test_doctests():
+    assert doctest.testmod(module).failed == 0
 
 
 @torch.no_grad()
@@ -63,6 +71,21 @@ def test_a_memory_answers_what_it_was_taught(backbone, taught):
     outcome = generalize(ours, bare, taught.joiner, held_out)
     assert outcome.known == [1.0] * 4
     assert outcome.agreement == [0.0] * 4
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ([5, 6, 0], [5, 6, 7, 8], True),
+        ([5, 6, 7, 8], [5, 6, 0], True),
+        ([5, 7, 0], [5, 6, 0], False),
+        ([0], [5, 6, 0], False),
+        ([0], [0], True),
+    ],
+)
+def test_agreement_does_not_ask_where_an_output_ends(ours, theirs, expected, taught):
+    assert taught.joiner.tokenizer.eos_token_id == 0
+    assert agree(ours, theirs, taught.joiner) == expected
 
 
 def test_without_a_model_there_are_no_likelihoods(backbone, taught):
