@@ -13,8 +13,8 @@ NAMES = {
     "random-labels": "random answers against true ones: how fast they are learned, and what becomes of the rest",
     "routing": "what each ingredient of the router contributes: each is left out or changed once",
     "scale": "what size costs: teaching, opening, adding one fact, and the index, up to a million",
-    "threshold": "from which loss on is an answer exact: greedily, sampled, and asked in other words",
     "teach": "processor time to teach facts exactly, beside LoRA and full fine-tuning",
+    "threshold": "from which loss on is an answer exact: greedily, sampled, and asked in other words",
 }
 
 

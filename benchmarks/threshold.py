@@ -200,7 +200,7 @@ def summarize(moments: list[Moment], settings: ThresholdSettings) -> dict[str, f
         for statistic in STATISTICS:
             for share in SHARES:
                 result |= _threshold_of(some, statistic, share, f"{name}_{statistic}_at_{share:g}")
-    result |= check_predictions(moments)
+    result |= check_predictions(moments) | collapse(moments)
     for name in settings.methods:
         result |= cost_of(name, [each for each in moments if each.method == name], settings.facts)
     return result
@@ -238,11 +238,22 @@ def check_predictions(moments: list[Moment]) -> dict[str, float | int | None]:
             "sampled_expected": round(float(expected.mean()), 4),
             "sampled_observed": round(float(observed.mean()), 4),
         }
-    for kind in dict.fromkeys(each.kind for each in moments):
-        some = [each for each in moments if each.kind == kind]
-        for statistic in STATISTICS:
-            key = f"{kind.replace(' ', '_')}_{statistic}_at_0.5"
-            found |= _threshold_of(some, statistic, 0.5, key)
+    return found
+
+
+def collapse(moments: list[Moment]) -> dict[str, float | None]:
+    """The threshold at 50% for each kind of answer, and how far apart they lie: the largest over the smallest, and for
+    the margin, which may have either sign, their difference."""
+    found: dict[str, float | None] = {}
+    kinds = list(dict.fromkeys(each.kind for each in moments))
+    for statistic in STATISTICS:
+        for kind in kinds:
+            some = [each for each in moments if each.kind == kind]
+            found |= _threshold_of(some, statistic, 0.5, f"{kind.replace(' ', '_')}_{statistic}_at_0.5")
+        values = [found[f"{kind.replace(' ', '_')}_{statistic}_at_0.5"] for kind in kinds]
+        if None not in values:
+            low, high = min(values), max(values)  # type: ignore[type-var]
+            found[f"{statistic}_apart"] = round(high - low if statistic == "negative_margin" else high / low, 4)
     return found
 
 
@@ -278,6 +289,8 @@ def print_table(result: dict, settings: ThresholdSettings) -> None:
     for kind in kinds:
         cells = [_shown(result, f"{kind}_{statistic}_at_0.5") for statistic in STATISTICS]
         thresholds.add_row(f"50%, {kind.replace('_', ' ')} answers", *cells)
+    apart = [result.get(f"{statistic}_apart") for statistic in STATISTICS]
+    thresholds.add_row("largest / smallest (margin: difference)", *("–" if x is None else f"{x:.3g}" for x in apart))
     console.print(thresholds)
     costs = ("greedy_epochs", "greedy_cpu_seconds", "sampled_epochs", "sampled_cpu_seconds", "recall", "generality")
     table = Table("method", *costs)

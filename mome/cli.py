@@ -58,7 +58,7 @@ def _overview() -> str:
         "",
         "Teach a frozen language model facts that it recalls exactly.",
         "",
-        *(f"  {name:<10}{text}" for name, text in COMMANDS.items()),
+        *(f"  {name:<15}{text}" for name, text in COMMANDS.items()),
         "",
         "`mome COMMAND --help` explains a command. A first try, without a network or facts of your own:",
         "",
@@ -188,7 +188,7 @@ def _bench(argv: list[str]) -> int | None:
     except ImportError:
         raise SettingsError("the benchmarks are not in the installed package; run this in a checkout of mome") from None
     if not argv or argv[0] in ("-h", "--help"):
-        print("usage: mome bench NAME [options]\n\n" + "\n".join(f"  {name:<10}{text}" for name, text in NAMES.items()))
+        print("usage: mome bench NAME [options]\n\n" + "\n".join(f"  {name:<15}{text}" for name, text in NAMES.items()))
         return 0
     if argv[0] not in NAMES:
         raise SettingsError(f"no benchmark {argv[0]!r}; there are: {', '.join(NAMES)}")

@@ -4,12 +4,22 @@ import csv
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 import benchmarks.record
 import benchmarks.threshold as module
-from benchmarks.threshold import Moment, ThresholdSettings, check_predictions, cost_of, main, mixed_facts, right_answers
+from benchmarks.threshold import (
+    Moment,
+    ThresholdSettings,
+    check_predictions,
+    collapse,
+    cost_of,
+    main,
+    mixed_facts,
+    right_answers,
+)
 
 SMALL = ["--facts", "6", "--lengths", "[4,8]", "--samples", "3", "--every", "5"]
 SMALL += ["--lora.max_epochs", "3", "--full.max_epochs", "12", "--full.learning_rate", "1e-3"]
@@ -84,6 +94,28 @@ def test_predictions_that_fail_are_counted():
     assert found["exact_above_ln2"] == 1
     assert (found["sampled_moments"], found["sampled_observed"]) == (3, 1.0)
     assert found["sampled_expected"] == pytest.approx(math.exp(-0.1), abs=1e-4)
+
+
+def test_thresholds_of_two_kinds_and_how_far_apart_they_lie():
+    """Random answers are exact up to four times the mean loss, and up to the same largest loss."""
+
+    def moments(kind: str, scale: float) -> list[Moment]:
+        losses = [(n + 0.5) / 10 for n in range(20)]
+        return [
+            replace(
+                moment(fact=n, max_loss=loss, nll=2 * scale * loss, greedy=float(loss < 1)),
+                kind=kind,
+                mean_loss=scale * loss,
+            )
+            for n, loss in enumerate(losses)
+        ]
+
+    found = collapse(moments("correct", 1.0) + moments("random 8", 4.0))
+    assert found["correct_mean_loss_at_0.5"] == pytest.approx(1.0)
+    assert found["random_8_mean_loss_at_0.5"] == pytest.approx(4.0)
+    assert found["mean_loss_apart"] == pytest.approx(4.0)
+    assert found["max_loss_apart"] == pytest.approx(1.0)
+    assert "negative_margin_apart" not in found, "all margins are alike, so nothing can be told by them"
 
 
 def test_the_first_moment_at_which_enough_is_exact():
