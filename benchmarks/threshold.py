@@ -37,7 +37,7 @@ from train.work import open_folder
 
 STATISTICS = ("nll", "mean_loss", "max_loss", "negative_margin")
 SHARES = (0.99, 0.5)
-NEVER_SAMPLED = 12.0  # nats above which an answer is not asked by sampling: it would come once in 160,000 times
+NEVER_SAMPLED = 8.0  # nats above which an answer is not asked by sampling: it would come once in 3,000 times
 
 
 @dataclass(kw_only=True)
@@ -54,7 +54,7 @@ class ThresholdSettings(TrainingSettings):
     """Characters of the random strings, which are of A-Z and 0-9."""
     samples: int = 20
     """Answers sampled at temperature 1 for every fact and moment."""
-    every: int = 3
+    every: int = 5
     """Epochs between two moments; in the first ten epochs every one is a moment."""
     folder: Path = Path("../shared/data")
     """Folder of the published fact data."""

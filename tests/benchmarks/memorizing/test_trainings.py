@@ -1,5 +1,6 @@
 """The methods as they are taught and watched."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -57,9 +58,22 @@ def test_a_training_is_watched_from_the_bare_backbone_to_its_end(name, stage, se
 
 @pytest.mark.parametrize("name", ["lora", "full"])
 def test_watching_ends_a_training_but_is_no_part_of_it(name, stage, settings, facts, tmp_path):
-    method, seen = watched(stage, name, facts[:6], settings, tmp_path, stop_at=1)
-    assert [epoch for epoch, *_ in seen] == [0, 1]
-    assert method.num_steps == 2
+    seen, watching = [], 0.0
+
+    def watch(epoch, _cpu_seconds, _model):
+        nonlocal watching
+        start = time.process_time()
+        while time.process_time() < start + 1.0:
+            pass
+        seen.append(epoch)
+        watching += time.process_time() - start
+        return epoch >= 1
+
+    start = time.process_time()
+    method = teach(stage, name, facts[:6], settings, 0, tmp_path, watch)
+    spent = time.process_time() - start
+    assert (seen, method.num_steps) == ([0, 1], 2)
+    assert method.cpu_seconds < spent - 0.9 * watching
 
 
 def test_what_a_memory_held_before_is_gone(stage, settings, facts, tmp_path):
