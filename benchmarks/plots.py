@@ -6,6 +6,9 @@ import math
 from pathlib import Path
 
 import matplotlib
+import torch
+
+from benchmarks.memorizing.thresholds import share_exact
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -80,7 +83,7 @@ def plot_epochs(runs: list, names: dict[str, str], path: Path) -> None:
             epochs = [row.epoch for row in run.epochs]
             label = f"{run.labels} answers" if run.seed == min(other.seed for other in runs) else None
             style = {"color": LABEL_COLORS[run.labels], "linewidth": 1, "alpha": 0.8}
-            panels[0, column].plot(epochs, [max(row.loss, 1e-4) for row in run.epochs], label=label, **style)
+            panels[0, column].plot(epochs, [max(row.loss, 1e-6) for row in run.epochs], label=label, **style)
             panels[1, column].plot(epochs, [row.recall for row in run.epochs], **style)
         panels[0, column].set_yscale("log")
         panels[0, column].set_title(names[name])
@@ -129,7 +132,8 @@ def plot_differences(result: dict, methods: list[str], names: dict[str, str], pa
 
 
 def plot_threshold(moments: list, names: dict[str, str], path: Path) -> None:
-    """How often an answer is exact, by three statistics and for each kind of answer, and sampling beside exp(-NLL)."""
+    """How often an answer is exact, by three statistics and for each kind of answer (isotonic fits), and how often a
+    sampled one is beside exp(-NLL)."""
     figure, panels = pyplot.subplots(2, 2, figsize=(11, 8), layout="constrained")
     kinds = list(dict.fromkeys(each.kind for each in moments))
     colors = dict(
@@ -138,8 +142,12 @@ def plot_threshold(moments: list, names: dict[str, str], path: Path) -> None:
     statistics = {"mean_loss": "mean loss of a token", "max_loss": "largest loss of a token", "margin": "least margin"}
     for axes, (statistic, title) in zip(panels.flat, statistics.items(), strict=False):
         for kind in kinds:
-            some = sorted((getattr(each, statistic), each.greedy) for each in moments if each.kind == kind)
-            axes.plot(*_running_mean(some), color=colors[kind], label=f"{kind.replace('random', 'random,')} answers")
+            some = [each for each in moments if each.kind == kind]
+            sign = -1 if statistic == "margin" else 1  # the fit expects that less is better
+            values = torch.tensor([sign * getattr(each, statistic) for each in some])
+            values, share = share_exact(values, torch.tensor([each.greedy for each in some]))
+            label = "correct answers" if kind == "correct" else f"{kind.removeprefix('random ')} random characters"
+            axes.step(sign * values, share, where="mid", color=colors[kind], label=label)
         axes.set_xlabel(f"{title}, nats")
         axes.set_ylabel("greedy answer exact")
     for axes in panels.flat[:2]:

@@ -210,7 +210,7 @@ def _mean_loss(model: MoMEForCausalLM, stage: Stage, facts: list[Fact]) -> float
 
 def summarize(bare: tuple[list[list[int]], Outcome], runs: list[Run], settings: RandomLabelsSettings) -> dict:
     """The flat result: means over the seeds, with 95% intervals where single items were measured, and the paired
-    differences of random and correct answers."""
+    differences to correct answers."""
     result: dict = {"bits": round(num_bits(settings.characters), 1)}
     for measure in MEASURES:
         result |= _with_interval(f"bare_{measure}", _table([bare[1]], measure), measure)
@@ -223,8 +223,9 @@ def summarize(bare: tuple[list[list[int]], Outcome], runs: list[Run], settings: 
             result |= _of_epochs(prefix, same)
             for measure in MEASURES:
                 result |= _with_interval(f"{prefix}_{measure}", _table([run.outcome for run in same], measure), measure)
-        if {"correct", "random"} <= set(settings.labels):
-            result |= _differences(name, runs)
+        for labels in settings.labels:
+            if labels != "correct" and "correct" in settings.labels:
+                result |= _differences(name, labels, runs)
     return result
 
 
@@ -245,14 +246,14 @@ def _of_epochs(prefix: str, runs: list[Run]) -> dict[str, float | None]:
     return result
 
 
-def _differences(name: str, runs: list[Run]) -> dict[str, float]:
-    """Random minus correct answers, of the same method, seed and item."""
-    pair = [[run.outcome for run in runs if (run.method, run.labels) == (name, each)] for each in ("random", "correct")]
+def _differences(name: str, labels: str, runs: list[Run]) -> dict[str, float]:
+    """What other answers did less what correct ones did, to the same method, seed and item."""
+    pair = [[run.outcome for run in runs if (run.method, run.labels) == (name, each)] for each in (labels, "correct")]
     result = {}
     for measure in MEASURES:
-        random, correct = (_table(outcomes, measure) for outcomes in pair)
-        if random.numel():
-            result |= _named(f"{name}_random_minus_correct_{measure}", bootstrap(random - correct))
+        other, correct = (_table(outcomes, measure) for outcomes in pair)
+        if other.numel():
+            result |= _named(f"{name}_{labels}_minus_correct_{measure}", bootstrap(other - correct))
     return result
 
 

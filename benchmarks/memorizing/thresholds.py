@@ -14,11 +14,22 @@ NUM_RESAMPLES = 200
 CONFIDENCE = 0.95
 
 
+def share_exact(statistic: Tensor, exact: Tensor) -> tuple[Tensor, Tensor]:
+    """How often a moment is exact, as a function that never rises with the statistic and is otherwise free: isotonic
+    regression, through `scipy`.
+
+    Returns:
+        The statistic's distinct values, rising, and the fitted share at each.
+    """
+    values, place = statistic.double().unique(return_inverse=True)
+    weight = torch.zeros_like(values).index_add_(0, place, torch.ones_like(place, dtype=values.dtype))
+    mean = torch.zeros_like(values).index_add_(0, place, exact.double()) / weight
+    fitted = isotonic_regression(mean.numpy(), weights=weight.numpy(), increasing=False).x
+    return values, torch.from_numpy(fitted.copy())
+
+
 def threshold(statistic: Tensor, exact: Tensor, share: float) -> float:
     """The largest value up to which a moment is exact with at least this probability.
-
-    The probability is fitted as a function that never rises with the statistic, and otherwise free: isotonic
-    regression, through `scipy`.
 
     Args:
         statistic: fp32 `[M]`, the smaller the better.
@@ -30,10 +41,7 @@ def threshold(statistic: Tensor, exact: Tensor, share: float) -> float:
     >>> threshold(torch.tensor([0.0, 1.0, 2.0, 3.0]), torch.tensor([1.0, 1.0, 0.0, 0.0]), 0.5)
     1.5
     """
-    values, place = statistic.double().unique(return_inverse=True)
-    weight = torch.zeros_like(values).index_add_(0, place, torch.ones_like(place, dtype=values.dtype))
-    mean = torch.zeros_like(values).index_add_(0, place, exact.double()) / weight
-    fitted = isotonic_regression(mean.numpy(), weights=weight.numpy(), increasing=False).x
+    values, fitted = share_exact(statistic, exact)
     num_above = int((fitted >= share - 1e-9).sum())
     if num_above in (0, len(values)):
         return float("inf") if num_above else float("-inf")
