@@ -10,13 +10,14 @@ first expert; the others follow by continuation, as long as the text goes on wit
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from mome.mention import MAX_SUBJECT_TOKENS, NUM_SPELLINGS
-from mome.tables import Table, parts_of, with_rows
+from mome.tables import Table, kept_parts, parts_of, with_rows
 
 
 @dataclass(kw_only=True)
@@ -75,6 +76,31 @@ class Bank:
                 rows = torch.cat(parts_of(getattr(self, name))).cpu()
                 moved[name] = rows.pin_memory() if torch.device(device).type == "cuda" else rows
         return Bank(**moved)
+
+    def keys_of(self, facts: Sequence[int]) -> Tensor:
+        """Numbers of the keys that lead to these facts, int64."""
+        owner = self.fact[self.key_expert.long()]
+        return torch.isin(owner, torch.tensor(facts, dtype=owner.dtype, device=owner.device)).nonzero().flatten()
+
+    def live(self, forgotten: Collection[int]) -> tuple[Bank, dict[str, list[Tensor]]]:
+        """What is left without some facts, the others numbered through.
+
+        Returns:
+            A bank whose wide tables are those of this one, and these tables' parts that are left, for writing.
+        """
+        gone = torch.tensor(sorted(forgotten), dtype=self.fact.dtype)
+        keeps = ~torch.isin(self.fact, gone)
+        keeps_key = keeps[self.key_expert.long()]
+        rank = keeps.cumsum(0, dtype=torch.int32) - 1
+        tables = {"down": keeps, "up": keeps, "keys": keeps_key, "subject": keeps_key}
+        fact = self.fact[keeps]
+        left = replace(
+            self,
+            token=self.token[keeps],
+            fact=fact - torch.searchsorted(gone, fact).to(fact.dtype),
+            key_expert=rank[self.key_expert[keeps_key].long()],
+        )
+        return left, {name: kept_parts(getattr(self, name), kept) for name, kept in tables.items()}
 
     def append(self, other: Bank) -> None:
         """Add the rows of another bank behind this one's; its facts and experts are renumbered to follow."""

@@ -75,14 +75,18 @@ def save(
     def fill(new: Path) -> None:
         config.to_json_file(str(new / "config.json"), use_diff=False)
         _save_tables(new / "router.safetensors", router.state_dict())
-        _save_tables(new / "experts.safetensors", {name: getattr(bank, name) for name in EXPERT_TABLES})
-        _save_tables(new / "keys.safetensors", {name: getattr(bank, name) for name in KEY_TABLES})
-        write_facts(new / "facts.jsonl", ledger.facts)
+        kept, parts = bank.live(ledger.forgotten)
+        for name, columns in (("experts.safetensors", EXPERT_TABLES), ("keys.safetensors", KEY_TABLES)):
+            write_tables(new / name, {column: parts.get(column, [getattr(kept, column)]) for column in columns})
+        write_facts(new / "facts.jsonl", ledger)
         (new / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         for name, content in (files or {}).items():
             (new / name).write_bytes(content)
-        if isinstance(index, FaissIndex):
-            index.write(new / "index.faiss")
+        whole = (
+            build_index(torch.cat(parts["keys"])[:, : config.d_subject], config.index) if ledger.forgotten else index
+        )
+        if isinstance(whole, FaissIndex):
+            whole.write(new / "index.faiss")
         _write_manifest(new)
 
     write_folder(folder, fill)

@@ -126,7 +126,7 @@ def _eval(argv: list[str]) -> None:
     from train.verify import evaluate
 
     model, tokenizer = _open(args.checkpoint)
-    facts = read_facts(args.facts, on_conflict="first").facts if args.facts else list(model.ledger.facts)
+    facts = read_facts(args.facts, on_conflict="first").facts if args.facts else list(model.facts)
     facts = sample_facts(facts, args.limit, args.seed)
     joiner = Joiner(tokenizer=tokenizer, join=model.config.join, end=model.config.end)
     result = evaluate(model, joiner, facts, "eval")

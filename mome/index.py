@@ -39,6 +39,10 @@ class Index(Protocol):
         """Append unit keys fp32 `[K, C]`; they are numbered in order of arrival."""
         ...
 
+    def remove(self, numbers: Tensor) -> None:
+        """Never find the keys with these numbers (int64 `[P]`) again; the others keep theirs."""
+        ...
+
     def search(self, queries: Tensor, num_neighbours: int) -> tuple[Tensor, Tensor]:
         """Similarities fp32 `[Q, N]`, falling, and key numbers int64 `[Q, N]` (-1 and -inf where there are fewer)."""
         ...
@@ -63,18 +67,33 @@ class TorchIndex:
 
     def __init__(self, d_subject: int):
         self.keys = torch.empty(0, d_subject)
+        self.removed = torch.empty(0, dtype=torch.int64)
 
     def add(self, keys: Tensor) -> None:
         """See `Index.add`."""
         self.keys = torch.cat([self.keys.to(keys.device), keys.float()])
+
+    def remove(self, numbers: Tensor) -> None:
+        """See `Index.remove`."""
+        self.removed = torch.cat([self.removed, numbers.to(self.removed.device)])
 
     def search(self, queries: Tensor, num_neighbours: int) -> tuple[Tensor, Tensor]:
         """See `Index.search`."""
         self.keys = self.keys.to(queries.device)
         num_found = min(num_neighbours, len(self.keys))
         parts = queries.float().split(max(1, MAX_SCORES // max(1, len(self.keys))))
-        best = [(part @ self.keys.T).topk(num_found, dim=-1) for part in parts]
-        return _pad(torch.cat([b.values for b in best]), torch.cat([b.indices for b in best]), num_neighbours)
+        best = [self._scores(part).topk(num_found, dim=-1) for part in parts]
+        similarity, number = torch.cat([b.values for b in best]), torch.cat([b.indices for b in best])
+        if len(self.removed):
+            number = number.masked_fill(similarity == -torch.inf, -1)
+        return _pad(similarity, number, num_neighbours)
+
+    def _scores(self, queries: Tensor) -> Tensor:
+        scores = queries @ self.keys.T
+        if len(self.removed):
+            self.removed = self.removed.to(scores.device)
+            scores[:, self.removed] = -torch.inf
+        return scores
 
 
 class FaissIndex:
@@ -90,6 +109,8 @@ class FaissIndex:
         self.factory = factory
         self.is_mapped = False
         self.fresh = TorchIndex(d_subject)
+        self.removed = torch.empty(0, dtype=torch.int64)
+        self._is_live: faiss.IDSelector | None = None  # None: all are
         try:
             self.inner: faiss.Index = faiss.index_factory(d_subject, factory, faiss.METRIC_INNER_PRODUCT)
         except RuntimeError as error:
@@ -116,6 +137,38 @@ class FaissIndex:
                 'teach more facts, or use a form with fewer lists, or "exact"'
             ) from None
 
+    def remove(self, numbers: Tensor) -> None:
+        """See `Index.remove`. FAISS cannot take keys out of every kind, nor out of a file: they are passed over."""
+        import faiss
+
+        self.removed = torch.cat([self.removed, numbers.cpu()])
+        self._is_live = faiss.IDSelectorNot(faiss.IDSelectorBatch(self.removed.numpy()))
+        fresh = numbers.cpu() - self.inner.ntotal
+        self.fresh.remove(fresh[fresh >= 0])
+
+    def _search_live(self, queries: np.ndarray, num_neighbours: int) -> tuple[Tensor, Tensor]:
+        """The nearest keys that have not been removed."""
+        import faiss
+
+        if self._is_live is None:
+            return _tensors(*self.inner.search(queries, num_neighbours))
+        # What tells a search to leave keys out replaces the index's own effort, and must repeat it.
+        params = None
+        if isinstance(self.inner, faiss.IndexIVF):
+            params = faiss.SearchParametersIVF(sel=self._is_live, nprobe=self.inner.nprobe)  # type: ignore[call-arg]
+        elif isinstance(self.inner, faiss.IndexHNSW):
+            effort = self.inner.hnsw.efSearch
+            params = faiss.SearchParametersHNSW(sel=self._is_live, efSearch=effort)  # type: ignore[attr-defined]
+        elif isinstance(self.inner, faiss.IndexFlat):
+            params = faiss.SearchParameters(sel=self._is_live)  # type: ignore[call-arg]
+        if params is not None:
+            return _tensors(*self.inner.search(queries, num_neighbours, params=params))
+        # Other kinds cannot leave any out: as many more are looked for.
+        similarity, number = _tensors(*self.inner.search(queries, num_neighbours + len(self.removed)))
+        similarity = similarity.masked_fill(torch.isin(number, self.removed), -torch.inf)
+        best = similarity.topk(num_neighbours, dim=1)
+        return best.values, number.gather(1, best.indices).masked_fill(best.values == -torch.inf, -1)
+
     def _train(self, rows: np.ndarray) -> None:
         import faiss
 
@@ -136,9 +189,8 @@ class FaissIndex:
         """See `Index.search`."""
         if not self.inner.ntotal:  # a kind that needs training cannot be searched before it has keys
             return TorchIndex(self.inner.d).search(queries, num_neighbours)
-        similarity, number = self.inner.search(_as_numpy(queries), num_neighbours)
-        found = torch.from_numpy(number).to(queries.device)
-        scores = torch.from_numpy(similarity).to(queries.device).masked_fill(found < 0, -torch.inf)
+        scores, found = (part.to(queries.device) for part in self._search_live(_as_numpy(queries), num_neighbours))
+        scores = scores.masked_fill(found < 0, -torch.inf)
         if not len(self.fresh.keys):
             return scores, found
         fresh_scores, fresh = self.fresh.search(queries, num_neighbours)
@@ -177,9 +229,10 @@ class FaissIndex:
         return any(found.name == name for found in ranges)
 
     def write(self, path: Path) -> None:
-        """Write the index, for `index.faiss`."""
+        """Write the index, for `index.faiss`; of what was removed nothing is."""
         import faiss
 
+        assert not len(self.removed), "an index with removed keys is built anew before it is written"
         if len(self.fresh.keys):
             self._take_in()
         faiss.write_index(self.inner, str(path))
@@ -215,6 +268,10 @@ def nearest(queries: Tensor, keys: Tensor) -> Tensor:
         number = torch.where(part.values > score, part.indices + start, number)
         score = torch.maximum(part.values, score)
     return number
+
+
+def _tensors(similarity: np.ndarray, number: np.ndarray) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(similarity), torch.from_numpy(number)
 
 
 def _as_numpy(rows: Tensor) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""The ledger: the facts that were taught, in the order of the bank's `fact` column, with all they came with."""
+"""The ledger: the facts that were taught, by the bank's `fact` column and by id, with all they came with.
+
+A forgotten fact leaves its place empty until the memory is saved, so that no other fact's number changes.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ import os
 import weakref
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
 
@@ -65,69 +68,105 @@ class StoredFacts(Sequence[Fact]):
         """Add facts; the file stays as it is."""
         self.added += facts
 
-    def find(self, fact_id: str) -> int | None:
-        """The number of the fact with this id, or None: its lines are searched for it, and few of them parsed."""
-        found = next((nth for nth, fact in enumerate(self.added) if fact.id == fact_id), None)
-        if found is not None:
-            return len(self.starts) - 1 + found
+    def find(self, field: str, value: str) -> Iterator[int]:
+        """Numbers of the facts whose id, or prompt, is this text: the lines are searched for it, and few are parsed."""
+        yield from (len(self.starts) - 1 + n for n, fact in enumerate(self.added) if getattr(fact, field) == value)
         if len(self.starts) == 1:
-            return None
-        needles = {json.dumps(fact_id, ensure_ascii=ascii_only).encode() for ascii_only in (True, False)}
+            return
+        needles = {json.dumps(value, ensure_ascii=ascii_only).encode() for ascii_only in (True, False)}
         with mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            for needle in needles:
+            for needle in sorted(needles):
                 at = text.find(needle)
                 while at >= 0:
                     number = bisect_right(self.starts, at) - 1
-                    if self[number].id == fact_id:
-                        return number
+                    if getattr(self[number], field) == value:
+                        yield number
                     at = text.find(needle, at + 1)
-        return None
 
 
 @dataclass
 class Ledger:
-    """Facts by position and by id.
+    """Facts by number and by id.
 
     >>> ledger = Ledger([Fact(id="a", prompt="Where was Ada born?", answers=("London",))])
-    >>> ledger.by_id("a").answer
-    'London'
+    >>> ledger["a"].answer, "b" in ledger, [fact.id for fact in ledger]
+    ('London', False, ['a'])
     """
 
     facts: list[Fact] | StoredFacts
+    forgotten: set[int] = field(default_factory=set)  # numbers of facts that are not there any more
 
     def __post_init__(self) -> None:
         if isinstance(self.facts, list):
             assert len({fact.id for fact in self.facts}) == len(self.facts), "ids in a ledger are unique"
 
-    def position(self, fact_id: str) -> int | None:
-        """Where the fact with this id stands, or None."""
-        if isinstance(self.facts, StoredFacts):
-            return self.facts.find(fact_id)
-        return next((position for position, fact in enumerate(self.facts) if fact.id == fact_id), None)
+    def __len__(self) -> int:
+        return len(self.facts) - len(self.forgotten)
 
-    def by_id(self, fact_id: str) -> Fact:
+    def __iter__(self) -> Iterator[Fact]:
+        return (fact for number, fact in enumerate(self.facts) if number not in self.forgotten)
+
+    def __contains__(self, fact_id: object) -> bool:
+        return isinstance(fact_id, str) and self.number_of(fact_id) is not None
+
+    def __getitem__(self, fact_id: str) -> Fact:
         """The fact with this id. Raises KeyError where there is none."""
-        position = self.position(fact_id)
-        if position is None:
+        number = self.number_of(fact_id)
+        if number is None:
             raise KeyError(fact_id)
-        return self.facts[position]
+        return self.facts[number]
 
-    def check_new(self, facts: Sequence[Fact]) -> None:
-        """Stop where facts cannot be added.
+    def number_of(self, fact_id: str) -> int | None:
+        """The number of the fact with this id, or None."""
+        return self._find("id", fact_id)
+
+    def _find(self, field: str, value: str) -> int | None:
+        if isinstance(self.facts, StoredFacts):
+            found: Iterable[int] = self.facts.find(field, value)
+        else:
+            found = (number for number, fact in enumerate(self.facts) if getattr(fact, field) == value)
+        return next((number for number in found if number not in self.forgotten), None)
+
+    def numbers_of(self, fact_ids: Iterable[str]) -> list[int]:
+        """The numbers of facts that must be there.
 
         Raises:
-            FactsError: a fact has the id of one that is there, or of another new one.
+            FactsError: one is not.
         """
-        new = {fact.id for fact in facts}
-        taken = [fact.id for fact in facts if self.position(fact.id) is not None]
-        if taken or len(new) < len(facts):
-            got = f"{taken[0]!r}, which is taken" if taken else "one id twice"
-            raise FactsError(f"adding facts: expected ids of their own, got {got}; give the facts other ids")
+        numbers = {fact_id: self.number_of(fact_id) for fact_id in fact_ids}
+        missing = [fact_id for fact_id, number in numbers.items() if number is None]
+        if missing:
+            raise FactsError(
+                f"fact {missing[0]!r}: expected the id of a fact that is taught, found none with it"
+                f"{f' (nor with {len(missing) - 1} others)' if missing[1:] else ''}; `mome facts list` shows them"
+            )
+        return [number for number in numbers.values() if number is not None]
+
+    def check_new(self, facts: Sequence[Fact], instead_of: Iterable[int] = ()) -> None:
+        """Stop where facts cannot be added.
+
+        Args:
+            instead_of: numbers of facts that are forgotten when these are added.
+
+        Raises:
+            FactsError: a fact has the id or the prompt of one that is there, or of another new one.
+        """
+        leaving = set(instead_of)
+        for name in ("id", "prompt"):
+            values = [getattr(fact, name) for fact in facts]
+            taken = [value for value in values if self._find(name, value) not in (None, *leaving)]
+            if taken or len(set(values)) < len(values):
+                got = f"{taken[0]!r}, which is taken" if taken else f"one {name} twice"
+                raise FactsError(
+                    f"adding facts: expected {name}s of their own, got {got}; give the facts other {name}s, or update "
+                    "the one that is there"
+                )
 
     def add(self, facts: Sequence[Fact]) -> None:
         """Add facts behind the others; none is added where `check_new` raises."""
         self.check_new(facts)
         self.facts.extend(facts)
 
-    def __len__(self) -> int:
-        return len(self.facts)
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Leave the places of these facts empty."""
+        self.forgotten |= set(numbers)

@@ -84,10 +84,36 @@ def add_facts(
         What was learned of them; `margin` tells whether all of it was.
     """
     model.ledger.check_new(facts)
-    word_edge = model.bank.word_edge if model.bank.num_keys else word_edges(joiner.tokenizer)
-    done = memorize(model, joiner, facts, word_edge, settings or WriteSettings(), seed)
+    done = _learn(model, joiner, facts, settings, seed)
     model.extend(done.bank, facts)
     return done
+
+
+def update_facts(
+    model: MoMEForCausalLM, joiner: Joiner, facts: Sequence[Fact], settings: WriteSettings | None = None, seed: int = 0
+) -> Memorized:
+    """Correct facts of an open model: each takes the place of the one with its id, which is forgotten.
+
+    Raises:
+        FactsError: a fact does not fit the tokenizer or the context, or there is none with its id, or its prompt is
+            another one's; nothing was changed then.
+
+    Returns:
+        What was learned of them; `margin` tells whether all of it was.
+    """
+    fact_ids = [fact.id for fact in facts]
+    model.ledger.check_new(facts, instead_of=model.ledger.numbers_of(fact_ids))
+    done = _learn(model, joiner, facts, settings, seed)
+    model.forget(fact_ids)
+    model.extend(done.bank, facts)
+    return done
+
+
+def _learn(
+    model: MoMEForCausalLM, joiner: Joiner, facts: Sequence[Fact], settings: WriteSettings | None, seed: int
+) -> Memorized:
+    word_edge = model.bank.word_edge if model.bank.num_keys else word_edges(joiner.tokenizer)
+    return memorize(model, joiner, facts, word_edge, settings or WriteSettings(), seed)
 
 
 def _write(

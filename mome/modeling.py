@@ -11,26 +11,38 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, Cache, GenerationMixin, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    Cache,
+    GenerationMixin,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from mome import checkpoint
 from mome.bank import Bank, residual
 from mome.cache import load_state, store_state
 from mome.config import MoMEConfig
-from mome.decoder import find_layers, fingerprint, hidden_of, load_backbone, with_hidden
+from mome.decoder import find_layers, fingerprint, hidden_of, load_backbone, load_tokenizer, with_hidden
 from mome.errors import BackboneError
 from mome.facts import Fact
 from mome.index import FaissIndex, TorchIndex, build_index
+from mome.joining import Joiner
 from mome.ledger import Ledger
 from mome.memory import CLOSED, Features, Gate, MemoryState, Routing, attend_text, route
 from mome.mention import NO_TOKEN, Mentions
 from mome.router import Router
+from mome.settings import WriteSettings
 from mome.tables import Table, parts_of
 from mome.trace import TokenTrace, trace_tokens
+
+if TYPE_CHECKING:
+    from mome.memorize import Memorized
 
 
 def _uncompiled(function: Callable) -> Callable:
@@ -112,6 +124,47 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         self.ledger.add(facts)
         self.bank.append(bank)
         self.index.add(bank.keys[:, : self.config.d_subject])
+
+    @property
+    def facts(self) -> Ledger:
+        """The facts that are taught: by id, and in the order in which they were taught."""
+        return self.ledger
+
+    def memorize(
+        self,
+        facts: Sequence[Fact],
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        settings: WriteSettings | None = None,
+        update: bool = False,
+    ) -> Memorized:
+        """Teach further facts, or correct some; see `mome.memorize.add_facts` and `update_facts`.
+
+        Args:
+            facts: with ids of their own; with `update`, each takes the place of the fact with its id.
+            tokenizer: the backbone's; loaded when None.
+            settings: how experts are written.
+            update: correct facts that are there.
+
+        Raises:
+            FactsError: a fact does not fit the tokenizer or the context, or its id is taken, or with `update` is none.
+        """
+        from mome.memorize import add_facts, update_facts
+
+        tokenizer = tokenizer or load_tokenizer(self.config.backbone, self.config.revision)
+        joiner = Joiner(tokenizer=tokenizer, join=self.config.join, end=self.config.end)
+        return (update_facts if update else add_facts)(self, joiner, facts, settings)
+
+    def forget(self, fact_ids: Sequence[str]) -> None:
+        """Forget facts: their prompts get the bare backbone's answer again, bit for bit, and no other fact changes.
+
+        In the open model their rows are out of reach; a checkpoint that is saved does not hold them any more.
+
+        Raises:
+            FactsError: there is no fact with one of the ids; nothing was forgotten then.
+        """
+        numbers = self.ledger.numbers_of(fact_ids)
+        self.index.remove(self.bank.keys_of(numbers))
+        self.ledger.forget(numbers)
 
     def _attach(self) -> None:
         layers = find_layers(self.backbone)

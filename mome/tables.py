@@ -128,6 +128,21 @@ def parts_of(table: Table) -> list[Tensor]:
     return [table] if isinstance(table, Tensor) else [table.first, table.added]
 
 
+def kept_parts(table: Table, is_kept: Tensor) -> list[Tensor]:
+    """The rows that are kept (bool `[rows]`) as parts of the table, without copying them.
+
+    >>> [part.tolist() for part in kept_parts(torch.arange(5), torch.tensor([True, False, True, True, False]))]
+    [[0], [2, 3]]
+    """
+    parts, place = [], 0
+    for part in parts_of(table):
+        kept = is_kept[place : place + len(part)].cpu().int()
+        place += len(part)
+        change = torch.nn.functional.pad(kept, (1, 1)).diff().nonzero().flatten().tolist()
+        parts += [part[start:end] for start, end in zip(change[::2], change[1::2], strict=True)]
+    return parts or [parts_of(table)[0][:0]]
+
+
 def with_rows(table: Table, rows: Tensor) -> Table:
     """A table with rows behind the others; a large one is not copied for that."""
     if isinstance(table, Tensor) and table.numel() * table.element_size() <= MAX_COPIED_BYTES:

@@ -82,7 +82,7 @@ def test_a_conversation_of_ten_questions_is_answered_to_the_end(model, joiner):
 @pytest.mark.parametrize("answer_id", ["either-dancer", "either-singer"])
 def test_a_question_may_say_its_own_answer(model, joiner, answer_id):
     """The gate may open before the question ends, and the question go on as the fact was taught."""
-    fact = model.ledger.by_id(answer_id)
+    fact = model.facts[answer_id]
     assert answer(model, joiner.tokenizer, fact.prompt, max_new_tokens=24).answer == fact.answer
 
 

@@ -161,6 +161,25 @@ class TestBank:
         assert_same(left, right)
 
 
+@pytest.mark.parametrize("forgotten", [[], [1], [0, 3], [4], [0, 1, 2, 3, 4]])
+def test_what_is_left_is_numbered_through(forgotten):
+    lengths = [2, 1, 3, 1, 2]
+    bank = make_bank(lengths)
+    left, parts = bank.live(forgotten)
+    kept = [number for number in range(5) if number not in forgotten]
+    assert left.fact.tolist() == [new for new, old in enumerate(kept) for _ in range(lengths[old])]
+    rows = torch.tensor([row for row in range(9) if int(bank.fact[row]) in kept], dtype=torch.int64)
+    for name in ("down", "up"):
+        assert torch.equal(torch.cat(parts[name]), getattr(bank, name)[rows])
+    assert torch.equal(left.token, bank.token[rows])
+    keys = torch.tensor([key for key in range(5) if key in kept], dtype=torch.int64)
+    for name in ("keys", "subject"):
+        assert torch.equal(torch.cat(parts[name]), getattr(bank, name)[keys])
+    assert [left.fact.tolist().index(new) for new in range(len(kept))] == left.key_expert.tolist()
+    assert left.fact.dtype == left.key_expert.dtype == torch.int32
+    assert bank.keys_of(forgotten).tolist() == forgotten
+
+
 @pytest.mark.parametrize("on_host", [False, True])
 def test_a_bank_on_a_device_holds_the_same(on_host):
     torch.manual_seed(0)

@@ -385,7 +385,7 @@ def test_a_damaged_line_of_the_ledger_is_named(folder, line):
     with pytest.raises(CheckpointError, match=rf"facts.jsonl, line 7: expected a fact \(.*; {MEND}"):
         ledger.facts[6]
     with pytest.raises(KeyError):
-        ledger.by_id("none")
+        ledger["none"]
 
 
 def test_a_fact_is_found_by_its_id_and_not_by_a_text_like_it(folder):
@@ -394,9 +394,10 @@ def test_a_fact_is_found_by_its_id_and_not_by_a_text_like_it(folder):
     third = Fact(id="b", prompt="r", answers=("s",))
     write_facts(folder / "facts.jsonl", [first, second, third])
     facts = StoredFacts(folder / "facts.jsonl", MEND)
-    assert [facts.find(name) for name in ("a", "é", "b", "s", "none")] == [0, 1, 2, None, None]
+    assert [list(facts.find("id", name)) for name in ("a", "é", "b", "s", "none")] == [[0], [1], [2], [], []]
     facts.extend([Fact(id="new", prompt="t", answers=("u",))])
-    assert (facts.find("new"), facts[3].prompt, len(facts)) == (3, "t", 4)
+    assert (list(facts.find("id", "new")), facts[3].prompt, len(facts)) == ([3], "t", 4)
+    assert [list(facts.find("prompt", text)) for text in ("q", "t", "a")] == [[1], [3], []]
 
 
 def test_facts_are_read_when_they_are_asked_for(taught, folder):
@@ -404,7 +405,7 @@ def test_facts_are_read_when_they_are_asked_for(taught, folder):
     shutil.rmtree(folder)
     assert len(ledger) == len(taught_facts)
     assert ledger.facts[-1] == taught_facts[-1] and ledger.facts[2:5] == taught_facts[2:5]
-    assert list(ledger.facts) == taught_facts and ledger.by_id(taught_facts[3].id) == taught_facts[3]
+    assert list(ledger) == taught_facts and ledger[taught_facts[3].id] == taught_facts[3]
     with pytest.raises(IndexError):
         ledger.facts[len(taught_facts)]
 

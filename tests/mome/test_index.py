@@ -92,6 +92,30 @@ class TestSearch:
         whole, found = build_index(keys, kind).search(queries, 6)
         assert torch.equal(number, found) and torch.allclose(similarity, whole, atol=1e-6)
 
+    @pytest.mark.parametrize("kind", [*KINDS, "PCA8,Flat", "OPQ4,IVF8,PQ4x4"])
+    def test_removed_keys_are_never_found_and_the_others_are_as_before(self, kind, keys, queries):
+        index = build_index(keys, kind)
+        similarity, number = index.search(queries, 12)
+        gone = number[:, [0, 2]].unique()
+        index.remove(gone[:-3])
+        index.remove(gone[-3:])
+        left, found = index.search(queries, 5)
+        assert not torch.isin(found, gone).any()
+        for row in range(len(queries)):
+            stays = ~torch.isin(number[row], gone)
+            assert stays.sum() >= 5
+            assert torch.allclose(left[row], similarity[row][stays][:5], atol=1e-6)
+
+    @pytest.mark.parametrize("kind", ["exact", "Flat", "IVF8,Flat", "SQ8"])
+    def test_all_but_one_are_removed(self, kind, keys, queries):
+        index = build_index(keys, kind)
+        index.remove(torch.arange(NUM_KEYS - 1))
+        similarity, number = index.search(keys[-1:], 3)
+        assert number.tolist() == [[NUM_KEYS - 1, -1, -1]]
+        assert similarity[0].isfinite().tolist() == [True, False, False]
+        index.add(queries[:1])
+        assert index.search(queries[:1], 1)[1].tolist() == [[NUM_KEYS]], "numbers go on"
+
     @pytest.mark.parametrize("kind", ["HNSW32", "IVF8,Flat", "PQ4x4"])
     def test_keys_added_later_are_found(self, kind, keys):
         index = build_index(keys, kind)
@@ -154,6 +178,20 @@ class TestFile:
         (tmp_path / "new").mkdir()
         reread = FaissIndex.read(written(again, tmp_path / "new"), WIDTH, kind, NUM_KEYS)
         assert reread.search(keys, 1)[1].flatten().tolist() == list(range(NUM_KEYS))
+
+    @pytest.mark.parametrize("kind", ["Flat", "IVF8,Flat", "HNSW32"])
+    def test_keys_are_removed_from_the_file_and_from_beside_it(self, kind, keys, tmp_path, monkeypatch):
+        monkeypatch.setattr(index_module, "MAX_FRESH_KEYS", 100)
+        again = FaissIndex.read(written(build_index(keys[:200], kind), tmp_path), WIDTH, kind, 200)
+        again.add(keys[200:290])
+        gone = torch.tensor([3, 199, 200, 289])
+        again.remove(gone)
+        for _ in range(2):
+            found = again.search(keys[:290], 1)[1].flatten()
+            right = found == torch.arange(290)
+            assert (~right).nonzero().flatten().tolist() == gone.tolist() and not torch.isin(found, gone).any()
+            again.add(keys[290:])  # taken in, and the removed ones stay out
+        assert not again.is_mapped
 
     @pytest.mark.parametrize(
         "damage",

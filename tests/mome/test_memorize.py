@@ -32,10 +32,10 @@ def test_facts_are_added_to_an_open_model(
     answers = generate_answers(model, taught.joiner, prompts)
     assert answers[:12] == before
     assert answers[12:] == [fact.answer for fact in second]
-    assert model.ledger.by_id(second[-1].id) == second[-1]
+    assert model.facts[second[-1].id] == second[-1]
     model.save_pretrained(tmp_path / "grown")
     again = MoMEForCausalLM.from_pretrained(tmp_path / "grown")
-    assert list(again.ledger.facts) == taught.facts
+    assert list(again.facts) == taught.facts
     assert generate_answers(again, taught.joiner, prompts) == answers
 
 
