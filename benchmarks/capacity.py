@@ -86,7 +86,7 @@ def main(argv: list[str]) -> None:
                 held.append(fill(settings, name, rank, facts[:num], work))
                 print_table(held)
     for suffix in (".png", ".svg"):
-        plot_capacity(held, num_bits(settings.characters), (RESULTS / "capacity").with_suffix(suffix))
+        plot_capacity(held, (RESULTS / "capacity").with_suffix(suffix))
     result = summarize(held, settings)
     record("capacity", f"mome bench capacity {' '.join(argv)}", result)
     shutil.rmtree(work)

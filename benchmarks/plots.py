@@ -177,21 +177,22 @@ def _running_mean(points: list[tuple[float, float]], width: int = 15) -> tuple[l
     return [sum(x for x, _ in each) / width for each in windows], [sum(y for _, y in each) / width for each in windows]
 
 
-def plot_capacity(held: list, bits_of_an_answer: float, path: Path) -> None:
-    """Facts memorized by trained parameters; the lines are what 1 and 2 bits for each parameter would hold."""
+def plot_capacity(held: list, path: Path) -> None:
+    """Bits memorized by trained parameters; the lines are what 2 bits and a hundredth of that would hold in each."""
     figure, axes = pyplot.subplots(figsize=(7, 5), layout="constrained")
     for method, rank in dict.fromkeys((each.method, each.rank) for each in held):
         some = [each for each in held if (each.method, each.rank) == (method, rank)]
-        points = [each.num_parameters for each in some], [max(each.exact, 0.5) for each in some]
-        axes.plot(*points, marker="o" if method == "mome" else "s", label=f"{method}, rank {rank}")
+        marker, name = ("o", "memory") if method == "mome" else ("s", "LoRA")
+        points = [each.num_parameters for each in some], [each.bits for each in some]
+        axes.plot(*points, marker=marker, label=f"{name}, rank {rank}")
     ends = [min(each.num_parameters for each in held), max(each.num_parameters for each in held)]
     for bits, style in ((2.0, ":"), (0.02, "--")):
-        line = [end * bits / bits_of_an_answer for end in ends]
-        axes.plot(ends, line, color="gray", linestyle=style, label=f"{bits:g} bits a parameter")
+        label = f"{bits:g} bits a parameter"
+        axes.plot(ends, [end * bits for end in ends], color="gray", linestyle=style, label=label)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("trained parameters")
-    axes.set_ylabel(f"answers of {bits_of_an_answer:.0f} bits said exactly")
+    axes.set_ylabel("bits memorized")
     axes.legend()
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
