@@ -31,6 +31,7 @@ from mome.cli import settings_from
 from mome.facts import Fact
 from mome.joining import Joiner
 from train.answers import generate_ids
+from train.fitting import freed_memory_kept
 from train.progress import console
 from train.verify import NUM_SPARE_TOKENS
 from train.work import open_folder
@@ -140,6 +141,7 @@ def run_method(
     return moments
 
 
+@freed_memory_kept()
 def moments_of(
     name: str,
     epoch: int,

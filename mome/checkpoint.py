@@ -9,17 +9,15 @@
     report.json           what was measured after teaching
     manifest.json         size and sha256 of every other file
 
-The folder is written under a temporary name, flushed to disk and renamed. Nothing in it is ever unpickled.
+Nothing in it is ever unpickled. In a checkpoint that was changed, see `mome.saving.commit`, the files that hold facts
+have the number of the change in their names, such as facts.1.jsonl, and the manifest tells so.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +29,11 @@ from torch import Tensor
 from mome.bank import Bank
 from mome.config import MoMEConfig
 from mome.errors import CheckpointError, SettingsError
-from mome.facts import write_facts
 from mome.index import EXACT, FaissIndex, TorchIndex, build_index, kind_for
 from mome.ledger import Ledger, StoredFacts
 from mome.mention import MAX_SUBJECT_TOKENS, NUM_SPELLINGS
 from mome.router import Router
-from mome.tables import Table, parts_of, read_tables, write_tables
+from mome.tables import read_tables
 
 FORMAT = 4
 EXPERT_TABLES, KEY_TABLES = ("down", "up", "token", "fact"), ("keys", "key_expert", "subject", "word_edge")
@@ -54,101 +51,10 @@ class Parts:
     bank: Bank
     ledger: Ledger
     index: TorchIndex | FaissIndex
+    generation: int = 0  # how often what the folder holds has been changed
 
 
-def save(
-    folder: Path,
-    config: MoMEConfig,
-    router: Router,
-    bank: Bank,
-    ledger: Ledger,
-    index: TorchIndex | FaissIndex,
-    report: dict,
-    files: dict[str, bytes] | None = None,
-) -> None:
-    """Write a checkpoint to a folder that does not exist yet, or is empty; `files` are put beside the rest.
-
-    Raises:
-        CheckpointError: the folder holds something already, or cannot be written.
-    """
-
-    def fill(new: Path) -> None:
-        config.to_json_file(str(new / "config.json"), use_diff=False)
-        _save_tables(new / "router.safetensors", router.state_dict())
-        kept, parts = bank.live(ledger.forgotten)
-        for name, columns in (("experts.safetensors", EXPERT_TABLES), ("keys.safetensors", KEY_TABLES)):
-            write_tables(new / name, {column: parts.get(column, [getattr(kept, column)]) for column in columns})
-        write_facts(new / "facts.jsonl", ledger)
-        (new / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        for name, content in (files or {}).items():
-            (new / name).write_bytes(content)
-        whole = (
-            build_index(torch.cat(parts["keys"])[:, : config.d_subject], config.index) if ledger.forgotten else index
-        )
-        if isinstance(whole, FaissIndex):
-            whole.write(new / "index.faiss")
-        _write_manifest(new)
-
-    write_folder(folder, fill)
-
-
-def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Make a folder appear whole or not at all: filled under a temporary name, flushed, renamed.
-
-    Raises:
-        CheckpointError: the folder holds something already, or cannot be written.
-    """
-    refuse_existing(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise CheckpointError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
-    try:
-        fill(new)
-        new.chmod(0o755)
-        for path in [*new.iterdir(), new]:
-            _flush(path)
-        if folder.exists():
-            folder.rmdir()
-        new.rename(folder)
-        _flush(folder.parent)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CheckpointError(f"{folder}: writing failed ({reason}); nothing was left behind") from None
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def refuse_existing(folder: Path) -> None:
-    """Raise CheckpointError if there is anything at that place that writing would replace."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        return
-    if (folder / "manifest.json").exists():
-        raise CheckpointError(f"{folder}: already holds a checkpoint; choose another folder, or move this one away")
-    if folder.exists():
-        raise CheckpointError(f"{folder}: expected a new or empty folder, got one that holds other files")
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _save_tables(path: Path, tables: Mapping[str, Table]) -> None:
-    write_tables(path, {name: parts_of(table) for name, table in tables.items()})
-
-
-def _write_manifest(folder: Path) -> None:
-    files = {p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(folder.iterdir())}
-    manifest = {"format": FORMAT, "files": files}
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(2**20):
@@ -162,18 +68,32 @@ def load(folder: Path) -> Parts:
     Raises:
         CheckpointError: a file is missing, damaged, foreign, or does not fit the others.
     """
-    files = _read_manifest(folder)
-    for name in ("config.json", "router.safetensors", "experts.safetensors", "keys.safetensors", "facts.jsonl"):
-        _check_file(folder / name, files.get(name))
-    config = _read_config(folder / "config.json")
-    router = _read_router(folder / "router.safetensors", config)
-    ledger = Ledger(StoredFacts(folder / "facts.jsonl", MEND))
-    bank = _read_bank(folder, config, len(ledger))
-    index = _read_index(folder / "index.faiss", files.get("index.faiss"), config, bank)
-    return Parts(config=config, router=router, bank=bank, ledger=ledger, index=index)
+    while True:
+        files, generation = read_manifest(folder)
+        try:
+            return _load(folder, files, generation)
+        except (CheckpointError, OSError):
+            # Where another process has just changed it, the files of the version that was read may be gone.
+            if read_manifest(folder)[1] == generation:
+                raise
 
 
-def _read_manifest(folder: Path) -> dict[str, dict]:
+def _load(folder: Path, files: dict[str, dict], generation: int) -> Parts:
+    config = _read_config(_checked(folder, files, "config.json"))
+    router = _read_router(_checked(folder, files, "router.safetensors"), config)
+    experts, keys = (_checked(folder, files, name) for name in ("experts.safetensors", "keys.safetensors"))
+    ledger = Ledger(StoredFacts(_checked(folder, files, "facts.jsonl"), MEND))
+    bank = _read_bank(experts, keys, config, len(ledger))
+    index = _read_index(folder, files.get("index.faiss"), config, bank)
+    return Parts(config=config, router=router, bank=bank, ledger=ledger, index=index, generation=generation)
+
+
+def read_manifest(folder: Path) -> tuple[dict[str, dict], int]:
+    """The entries of a checkpoint's files by name, and how often what it holds has been changed.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or its manifest is damaged or of another format.
+    """
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: expected a checkpoint folder, found none; `mome train --out` makes one")
     path = folder / "manifest.json"
@@ -185,7 +105,10 @@ def _read_manifest(folder: Path) -> dict[str, dict]:
         raise CheckpointError(f"{path}: expected checkpoint format {FORMAT}, got {got!r}; update mome or teach again")
     if not isinstance(manifest.get("files"), dict):
         raise CheckpointError(f"{path}: damaged: expected a table `files`, found none; {MEND}")
-    return manifest["files"]
+    generation = manifest.get("generation", 0)
+    if type(generation) is not int or generation < 0:
+        raise CheckpointError(f"{path}: damaged: expected a number `generation`, got {generation!r}; {MEND}")
+    return manifest["files"], generation
 
 
 def _read_json(path: Path) -> dict:
@@ -198,16 +121,39 @@ def _read_json(path: Path) -> dict:
     return value
 
 
-def _check_file(path: Path, entry: dict | None) -> None:
+def _checked(folder: Path, files: dict[str, dict], name: str) -> Path:
+    """The path of a file that the manifest names, once it is known to be the one."""
+    entry = files.get(name)
     if not isinstance(entry, dict):
-        raise CheckpointError(f"{path.parent / 'manifest.json'}: expected an entry for {path.name}, found none; {MEND}")
+        raise CheckpointError(f"{folder / 'manifest.json'}: expected an entry for {name}, found none; {MEND}")
+    path = _path_of(folder, name, entry)
     if not path.is_file():
         raise CheckpointError(f"{path}: missing; {MEND}")
     size = path.stat().st_size
     if size != entry.get("bytes"):
         raise CheckpointError(f"{path}: damaged: expected {entry.get('bytes')} bytes, got {size}; {MEND}")
-    if size <= FULL_HASH_BYTES and _sha256(path) != entry.get("sha256"):
+    if size <= FULL_HASH_BYTES and sha256_of(path) != entry.get("sha256"):
         raise CheckpointError(f"{path}: damaged or foreign: its sha256 is not the manifest's; {MEND}")
+    return path
+
+
+def _path_of(folder: Path, name: str, entry: dict) -> Path:
+    """Where a file lies: under its own name, or that with the number of a change, and never outside the folder."""
+    file = entry.get("file", name)
+    if not isinstance(file, str) or without_number(file) != name:
+        raise CheckpointError(
+            f"{folder / 'manifest.json'}: damaged: expected {name} in a file of that name, got {file!r}; {MEND}"
+        )
+    return folder / file
+
+
+def without_number(file: str) -> str:
+    """The name of a file without the number of the change that wrote it.
+
+    >>> without_number("facts.12.jsonl"), without_number("facts.jsonl")
+    ('facts.jsonl', 'facts.jsonl')
+    """
+    return re.sub(r"^(\w+)\.[0-9]+\.(\w+)$", r"\1.\2", file)
 
 
 def _read_config(path: Path) -> MoMEConfig:
@@ -258,9 +204,9 @@ def new_router(config: MoMEConfig) -> Router:
     return Router(len(config.feature_layers), config.d_model, config.d_feature, *heads)
 
 
-def _read_bank(folder: Path, config: MoMEConfig, num_facts: int) -> Bank:
+def _read_bank(experts_path: Path, keys_path: Path, config: MoMEConfig, num_facts: int) -> Bank:
     sites, rank, width = len(config.sites), config.rank, config.d_model
-    path = folder / "experts.safetensors"
+    path = experts_path
     experts = _read_tensors(
         path,
         {
@@ -277,7 +223,7 @@ def _read_bank(folder: Path, config: MoMEConfig, num_facts: int) -> Bank:
     for name in ("down", "up"):
         _check_dtype(path, name, experts[name], config.dtype_of_experts)
     _check_numbers(path, "fact", experts["fact"], num_facts)
-    path = folder / "keys.safetensors"
+    path = keys_path
     keys = _read_tensors(
         path,
         {
@@ -310,13 +256,14 @@ def _check_numbers(path: Path, name: str, numbers: Tensor, bound: int) -> None:
         raise CheckpointError(f"{path}: tensor {name}: expected numbers from 0 to {bound - 1}, got {got}; {MEND}")
 
 
-def _read_index(path: Path, entry: dict | None, config: MoMEConfig, bank: Bank) -> TorchIndex | FaissIndex:
+def _read_index(folder: Path, entry: dict | None, config: MoMEConfig, bank: Bank) -> TorchIndex | FaissIndex:
     kind = kind_for(config.index, bank.num_keys)
-    intact = path.is_file() and isinstance(entry, dict) and entry.get("sha256") == _sha256(path)
-    if kind != EXACT and intact:
+    if kind != EXACT and isinstance(entry, dict):
+        path = _path_of(folder, "index.faiss", entry)
         # A cache that cannot be read, by another version of FAISS for one, is no loss.
         with suppress(CheckpointError):
-            return FaissIndex.read(path, config.d_subject, kind, bank.num_keys)
+            if path.is_file() and entry.get("sha256") == sha256_of(path):
+                return FaissIndex.read(path, config.d_subject, kind, bank.num_keys)
     return build_index(bank.keys[:, : config.d_subject], kind)
 
 
@@ -330,8 +277,8 @@ def summarize(folder: Path) -> dict:
     Raises:
         CheckpointError: as `load` does.
     """
-    parts, files = load(folder), _read_manifest(folder)
-    report = _read_json(folder / "report.json") if "report.json" in files else {}
+    parts, files = load(folder), read_manifest(folder)[0]
+    report = _read_json(_checked(folder, files, "report.json")) if "report.json" in files else {}
     return {
         "facts": len(parts.ledger),
         "experts": parts.bank.num_experts,
@@ -346,23 +293,6 @@ def summarize(folder: Path) -> dict:
 ROUTER_FIELDS = ("fingerprint", "d_model", "feature_layers", "num_heads", "num_relation_heads", "d_head", "d_feature")
 
 
-def save_router(folder: Path, config: MoMEConfig, router: Router, report: dict) -> None:
-    """Write a router that can be reused for every later set of facts on the same backbone.
-
-    Raises:
-        CheckpointError: the folder holds something already, or cannot be written.
-    """
-
-    def fill(new: Path) -> None:
-        _save_tables(new / "router.safetensors", router.state_dict())
-        fields = {name: getattr(config, name) for name in ROUTER_FIELDS}
-        text = json.dumps({**fields, "report": report}, indent=1) + "\n"
-        (new / "router.json").write_text(text, encoding="utf-8")
-        _write_manifest(new)
-
-    write_folder(folder, fill)
-
-
 def load_router(folder: Path, config: MoMEConfig) -> tuple[MoMEConfig, Router]:
     """Read a saved router, or a checkpoint's; returns the configuration with the router's shape filled in.
 
@@ -370,9 +300,9 @@ def load_router(folder: Path, config: MoMEConfig) -> tuple[MoMEConfig, Router]:
         CheckpointError: there is no router, it is damaged, or it was trained for another backbone.
     """
     path, fields = _router_description(folder)
-    files = _read_manifest(folder)
-    for name in (path.name, "router.safetensors"):
-        _check_file(folder / name, files.get(name))
+    files, _ = read_manifest(folder)
+    _checked(folder, files, path.name)
+    weights = _checked(folder, files, "router.safetensors")
     missing = [name for name in ROUTER_FIELDS if name not in fields]
     if missing:
         raise CheckpointError(f"{path}: damaged: the fields {missing} are missing; {MEND}")
@@ -387,14 +317,16 @@ def load_router(folder: Path, config: MoMEConfig) -> tuple[MoMEConfig, Router]:
             f"{folder}: its router reads layers {merged.feature_layers}, above the first site {merged.sites[0]}; train "
             "a router for these sites with `mome route`"
         )
-    return merged, _read_router(folder / "router.safetensors", merged)
+    return merged, _read_router(weights, merged)
 
 
 def read_router_report(folder: Path) -> dict:
     """What was measured when a saved router, or a checkpoint's, was calibrated."""
     path, fields = _router_description(folder)
     if path.name == "config.json":
-        return _read_json(folder / "report.json").get("router", {}) if (folder / "report.json").is_file() else {}
+        entry = read_manifest(folder)[0].get("report.json")
+        stored = _path_of(folder, "report.json", entry) if isinstance(entry, dict) else None
+        return _read_json(stored).get("router", {}) if stored is not None and stored.is_file() else {}
     return fields.get("report", {})
 
 

@@ -193,3 +193,30 @@ def fingerprint(backbone: PreTrainedModel) -> str:
 def max_context(backbone: PreTrainedModel) -> int | None:
     """The longest sequence that the backbone was built for, or None where its configuration sets no bound."""
     return getattr(backbone.config.get_text_config(), "max_position_embeddings", None)
+
+
+def real_tokens(mask: Tensor | dict[str, Tensor | None] | None, num_tokens: int, num_before: int) -> Tensor | None:
+    """Which of the last `num_tokens` tokens are no padding: bool `[B, T]`, or None where all are.
+
+    Args:
+        mask: `[B, T']`, or what `generate` makes of it for a static cache: `[B, 1, T, T']`, bool or added to scores,
+            or one for each kind of layer by name.
+        num_before: how many tokens a cache holds.
+
+    Raises:
+        BackboneError: the mask has another form.
+    """
+    if isinstance(mask, dict):
+        mask = mask.get("full_attention", next(iter(mask.values())))
+    if mask is None:
+        return None
+    if isinstance(mask, Tensor) and mask.dim() == 2:
+        real = mask[:, -num_tokens:].bool()
+        return None if bool(real.all()) else real
+    if isinstance(mask, Tensor) and mask.dim() == 4:
+        # A token of padding may not see itself. Keys may stand for more tokens than there are, or for a window of them.
+        own_key = torch.arange(num_tokens, device=mask.device) + min(num_before, mask.shape[-1] - num_tokens)
+        sees_itself = mask[:, 0].gather(-1, own_key.expand(len(mask), -1)[..., None]).squeeze(-1)
+        return sees_itself if sees_itself.dtype == torch.bool else sees_itself == 0
+    form = f"{mask.dim()} dimensions" if isinstance(mask, Tensor) else type(mask).__name__
+    raise BackboneError(f"attention_mask: expected [B, T] or [B, 1, T, T'], got {form}; pass [B, T], 0 at padding")

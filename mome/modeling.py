@@ -24,12 +24,12 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from mome import checkpoint
+from mome import checkpoint, saving
 from mome.bank import Bank, residual
 from mome.cache import load_state, store_state
 from mome.config import MoMEConfig
-from mome.decoder import find_layers, fingerprint, hidden_of, load_backbone, load_tokenizer, with_hidden
-from mome.errors import BackboneError
+from mome.decoder import find_layers, fingerprint, hidden_of, load_backbone, load_tokenizer, real_tokens, with_hidden
+from mome.errors import BackboneError, CheckpointError
 from mome.facts import Fact
 from mome.index import FaissIndex, TorchIndex, build_index
 from mome.joining import Joiner
@@ -99,6 +99,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         self.all_tied_weights_keys = {f"backbone.{name}": f"backbone.{source}" for name, source in tied.items()}
         self.ledger = ledger or Ledger([])
         self.enabled = True
+        self._opened: tuple[Path, int] | None = None  # the checkpoint, and how often it had been changed
         self._call: _Call | None = None
         self._last: _Call | None = None
         self._forced: tuple[Tensor, Tensor, Tensor] | None = None
@@ -398,9 +399,53 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         report: dict | None = None,
         files: dict[str, bytes] | None = None,
     ) -> None:
-        """Write a checkpoint folder; it holds no tensor of the backbone. See `mome.checkpoint.save`."""
-        parts = self.config, self.router, self.bank, self.ledger, self.index
-        checkpoint.save(Path(save_directory), *parts, report or {}, files)
+        """Write a checkpoint folder; it holds no tensor of the backbone. See `mome.saving.save`."""
+        saving.save(Path(save_directory), self._parts(), report or {}, files)
+
+    def save_changes(self) -> None:
+        """Put the facts as they are now in place of those of the checkpoint that was opened.
+
+        It happens in one step: a process that is killed, or a disk that is full, leaves the facts from before. Other
+        processes keep the version that they have opened until they `reload`.
+
+        Raises:
+            CheckpointError: this memory was opened from none, or it has been changed since, or is being changed now,
+                or cannot be written.
+        """
+        folder, _ = self._opened_from("save_changes")
+        self._opened = folder, saving.commit(folder, self._parts())
+
+    def reload(self) -> bool:
+        """Take up the facts that the checkpoint holds by now; returns whether they have been changed.
+
+        Raises:
+            CheckpointError: as `from_pretrained` does, and where this memory was opened from none.
+        """
+        folder, generation = self._opened_from("reload")
+        if checkpoint.read_manifest(folder)[1] == generation:
+            return False
+        parts = checkpoint.load(folder)
+        self.ledger, self._opened = parts.ledger, (folder, parts.generation)
+        self.set_bank(parts.bank, parts.index)
+        return True
+
+    def _opened_from(self, action: str) -> tuple[Path, int]:
+        if self._opened is None:
+            raise CheckpointError(
+                f"{action}: expected a memory that was opened from a checkpoint, got one that was not; use "
+                "save_pretrained, then from_pretrained"
+            )
+        return self._opened
+
+    def _parts(self) -> checkpoint.Parts:
+        return checkpoint.Parts(
+            config=self.config,
+            router=self.router,
+            bank=self.bank,
+            ledger=self.ledger,
+            index=self.index,
+            generation=self._opened[1] if self._opened else 0,
+        )
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
@@ -435,34 +480,9 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
                 f"{config.fingerprint[:12]}, got {type(backbone).__name__} with {found[:12]}; load the same weights, "
                 "or teach the facts again for this backbone"
             )
-        return cls(config, backbone, parts.router, parts.bank, parts.ledger, parts.index)
-
-
-def real_tokens(mask: Tensor | dict[str, Tensor | None] | None, num_tokens: int, num_before: int) -> Tensor | None:
-    """Which of the last `num_tokens` tokens are no padding: bool `[B, T]`, or None where all are.
-
-    Args:
-        mask: `[B, T']`, or what `generate` makes of it for a static cache: `[B, 1, T, T']`, bool or added to scores,
-            or one for each kind of layer by name.
-        num_before: how many tokens a cache holds.
-
-    Raises:
-        BackboneError: the mask has another form.
-    """
-    if isinstance(mask, dict):
-        mask = mask.get("full_attention", next(iter(mask.values())))
-    if mask is None:
-        return None
-    if isinstance(mask, Tensor) and mask.dim() == 2:
-        real = mask[:, -num_tokens:].bool()
-        return None if bool(real.all()) else real
-    if isinstance(mask, Tensor) and mask.dim() == 4:
-        # A token of padding may not see itself. Keys may stand for more tokens than there are, or for a window of them.
-        own_key = torch.arange(num_tokens, device=mask.device) + min(num_before, mask.shape[-1] - num_tokens)
-        sees_itself = mask[:, 0].gather(-1, own_key.expand(len(mask), -1)[..., None]).squeeze(-1)
-        return sees_itself if sees_itself.dtype == torch.bool else sees_itself == 0
-    form = f"{mask.dim()} dimensions" if isinstance(mask, Tensor) else type(mask).__name__
-    raise BackboneError(f"attention_mask: expected [B, T] or [B, 1, T, T'], got {form}; pass [B, T], 0 at padding")
+        model = cls(config, backbone, parts.router, parts.bank, parts.ledger, parts.index)
+        model._opened = Path(pretrained_model_name_or_path), parts.generation
+        return model
 
 
 AutoConfig.register("mome", MoMEConfig)

@@ -21,9 +21,9 @@ import train.pretrain
 import train.route
 import train.teach
 from mome.allocate import encode_facts
-from mome.checkpoint import save_router
 from mome.facts import write_facts
 from mome.modeling import MoMEForCausalLM
+from mome.saving import save_router
 from train.calibrate import SHARES
 from train.memorize import chunk_path, memorize_all
 from train.prepare import prepare

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from mome.checkpoint import load_router, read_router_report, save_router
+from mome.checkpoint import load_router, read_router_report
 from mome.config import EMBEDDED, MoMEConfig
 from mome.decoder import EMBEDDED_FOLDER, find_layers, fingerprint, load_backbone, load_tokenizer
 from mome.errors import SettingsError
 from mome.facts import Fact, read_facts
 from mome.joining import Joiner
 from mome.router import Router
+from mome.saving import save_router
 from train.calibrate import set_gate
 from train.corpus import read_texts
 from train.progress import console

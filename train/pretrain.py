@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
 
-from mome.checkpoint import write_folder
 from mome.joining import Joiner
+from mome.saving import write_folder
 from train.answers import generate_answers
 from train.corpus import exposure_texts, read_texts
 from train.fitting import fit

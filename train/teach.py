@@ -12,11 +12,11 @@ from pathlib import Path
 import lightning
 
 from mome.allocate import encode_facts
-from mome.checkpoint import refuse_existing
 from mome.decoder import max_context
 from mome.facts import Fact, read_facts
 from mome.ledger import Ledger
 from mome.modeling import MoMEForCausalLM
+from mome.saving import refuse_existing
 from train.memorize import memorize_all
 from train.prepare import Prepared, choose_router, prepare
 from train.progress import bar

@@ -1,6 +1,6 @@
 """How well a model says taught answers, read off the logits: the statistics that may tell when an answer is exact.
 
-Shapes: B facts, T tokens, A tokens of the longest answer, V vocabulary, F facts.
+Shapes: B facts, T tokens, A tokens of the longest answer, P answer tokens of a batch, V vocabulary, F facts.
 """
 
 from __future__ import annotations
@@ -55,13 +55,15 @@ def answer_losses(model: PreTrainedModel, prompts: list[list[int]], answers: lis
         with model.asked(num_asked) if is_memory else nullcontext():
             logits = model(input_ids=tokens, attention_mask=mask, use_cache=False).logits[:, num_asked - 1 : -1]
         said, real = tokens[:, num_asked:], mask[:, num_asked:].bool()  # [B, A]
-        flat, target = logits.flatten(0, 1).float(), said.flatten()
-        loss = -flat.log_softmax(-1).gather(1, target[:, None]).view(said.shape)
-        margin = margins(flat, target).view(said.shape)
+        answered, target = logits[real].float(), said[real]  # [P, V], [P]
+        loss, margin = torch.zeros(said.shape), torch.full(said.shape, torch.inf)
+        right = answered.gather(1, target[:, None])[:, 0]
+        loss[real.cpu()] = (answered.logsumexp(-1) - right).cpu()
+        margin[real.cpu()] = margins(answered, target).cpu()
         figures.num_tokens[numbers] = real.sum(1).float().cpu()
-        figures.nll[numbers] = loss.where(real, 0.0).sum(1).cpu()
-        figures.max_loss[numbers] = loss.where(real, -torch.inf).amax(1).cpu()
-        figures.margin[numbers] = margin.where(real, torch.inf).amin(1).cpu()
+        figures.nll[numbers] = loss.sum(1)
+        figures.max_loss[numbers] = loss.amax(1)
+        figures.margin[numbers] = margin.amin(1)
     return figures
 
 

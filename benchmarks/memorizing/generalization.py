@@ -22,6 +22,7 @@ from mome.joining import Joiner
 from train.answers import Generate
 from train.baselines.method import Method
 from train.corpus import read_texts
+from train.fitting import freed_memory_kept
 from train.world import fact_records, make_world
 
 MAX_TEXT_TOKENS = 128
@@ -84,6 +85,7 @@ def say_known(generate: Generate, held_out: HeldOut) -> list[list[int]]:
     return generate(prompts, [NUM_ANSWER_TOKENS] * len(prompts), lambda _num: None)
 
 
+@freed_memory_kept()
 def generalize(method: Method, bare: list[list[int]], joiner: Joiner, held_out: HeldOut) -> Outcome:
     """Ask a method everything.
 

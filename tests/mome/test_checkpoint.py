@@ -17,12 +17,13 @@ from transformers import AutoModelForCausalLM
 
 from mome import checkpoint
 from mome.bank import Bank
-from mome.checkpoint import FORMAT, load, summarize, write_folder
+from mome.checkpoint import FORMAT, load, summarize
 from mome.config import MoMEConfig
 from mome.errors import BackboneError, CheckpointError
 from mome.facts import Fact, write_facts
 from mome.ledger import StoredFacts
 from mome.modeling import MoMEForCausalLM
+from mome.saving import write_folder
 from tests.mome.damage import seal
 
 FILES = ["config.json", "router.safetensors", "experts.safetensors", "keys.safetensors", "facts.jsonl"]

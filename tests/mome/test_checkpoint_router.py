@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mome.checkpoint import load_router, read_router_report, save_router
+from mome.checkpoint import load_router, read_router_report
 from mome.config import MoMEConfig
 from mome.errors import CheckpointError
+from mome.saving import save_router
 from tests.mome.damage import seal
 
 

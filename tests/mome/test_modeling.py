@@ -20,11 +20,11 @@ from transformers import (
 
 from mome.allocate import encode_facts
 from mome.config import MoMEConfig
-from mome.decoder import find_layers, hidden_of
+from mome.decoder import find_layers, hidden_of, real_tokens
 from mome.errors import BackboneError
 from mome.joining import right_pad
 from mome.memory import CLOSED
-from mome.modeling import MoMEForCausalLM, real_tokens
+from mome.modeling import MoMEForCausalLM
 from mome.router import Router
 from train.answers import left_pad
 

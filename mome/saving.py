@@ -1,0 +1,231 @@
+"""Writing checkpoints: a new one appears whole or not at all, a changed one is at any moment as before or as after.
+
+A new checkpoint is written under a temporary name, flushed to disk and renamed. To change one, the files that hold
+facts are written beside those that are there, under names with the number of the change; then the manifest, which tells
+the files' names, is replaced by one rename, and only then the old files go. A process that is killed leaves files that
+no manifest names; the next change removes them. Readers keep open what they have opened.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+
+from mome.checkpoint import (
+    EXPERT_TABLES,
+    FORMAT,
+    KEY_TABLES,
+    ROUTER_FIELDS,
+    Parts,
+    read_manifest,
+    read_router_report,
+    sha256_of,
+    without_number,
+)
+from mome.config import MoMEConfig
+from mome.errors import CheckpointError, FactsError
+from mome.facts import write_facts
+from mome.index import FaissIndex, build_index
+from mome.router import Router
+from mome.tables import Table, parts_of, write_tables
+
+# The files that a change of facts writes anew; what was measured of the facts before is left out, with their texts.
+CHANGING = ("experts.safetensors", "keys.safetensors", "facts.jsonl", "index.faiss", "report.json", "report.html")
+
+
+def save(folder: Path, parts: Parts, report: dict, files: dict[str, bytes] | None = None) -> None:
+    """Write a checkpoint to a folder that does not exist yet, or is empty; `files` are put beside the rest.
+
+    Raises:
+        CheckpointError: the folder holds something already, or cannot be written.
+    """
+
+    def fill(new: Path) -> None:
+        parts.config.to_json_file(str(new / "config.json"), use_diff=False)
+        _save_tables(new / "router.safetensors", parts.router.state_dict())
+        _write_facts(parts, report, lambda name: new / name)
+        for name, content in (files or {}).items():
+            (new / name).write_bytes(content)
+        _write_manifest(new / "manifest.json", _entries(new))
+
+    write_folder(folder, fill)
+
+
+def _write_facts(parts: Parts, report: dict, place: Callable[[str], Path]) -> None:
+    """Write the files that change with the facts; `place` tells where each of them goes."""
+    bank, ledger, width = parts.bank, parts.ledger, parts.config.d_subject
+    left, tables = bank.live(ledger.forgotten)
+    for name, columns in (("experts.safetensors", EXPERT_TABLES), ("keys.safetensors", KEY_TABLES)):
+        write_tables(place(name), {column: tables.get(column, [getattr(left, column)]) for column in columns})
+    write_facts(place("facts.jsonl"), ledger)
+    place("report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    index = build_index(torch.cat(tables["keys"])[:, :width], parts.config.index) if ledger.forgotten else parts.index
+    if isinstance(index, FaissIndex):
+        index.write(place("index.faiss"))
+
+
+def commit(folder: Path, parts: Parts) -> int:
+    """Replace the facts of a checkpoint, in one step; readers keep the version that they have opened.
+
+    Args:
+        parts: what was read from it, changed, with the generation that was read.
+
+    Returns:
+        The new generation.
+
+    Raises:
+        CheckpointError: another process is changing it, or has changed it since, or it cannot be written; it is then
+            as it was.
+    """
+    with _lock(folder):
+        files, generation = read_manifest(folder)
+        if generation != parts.generation:
+            raise CheckpointError(
+                f"{folder}: expected version {parts.generation}, which was opened, got version {generation}, which "
+                "another process has made since; open it again and repeat the change"
+            )
+        new = {name: folder / _numbered(name, generation + 1) for name in CHANGING}
+        try:
+            _write_facts(parts, {"router": read_router_report(folder)}, new.__getitem__)
+            entries = _replace_files(folder, files, new, generation + 1)
+        except (OSError, SafetensorError, FactsError) as error:
+            for path in new.values():
+                path.unlink(missing_ok=True)
+            reason = getattr(error, "strerror", None) or error
+            raise CheckpointError(f"{folder}: writing failed ({reason}); the checkpoint is as it was") from None
+        _remove_unnamed(folder, entries)
+    return generation + 1
+
+
+def _replace_files(folder: Path, files: dict[str, dict], new: dict[str, Path], generation: int) -> dict[str, dict]:
+    """Let the manifest name the new files, once they are on the disk; returns its entries."""
+    written = {name: path for name, path in new.items() if path.exists()}
+    for path in written.values():
+        _flush(path)
+    entries = {name: entry for name, entry in files.items() if name not in CHANGING}
+    entries |= {name: {"file": path.name, **_entry(path)} for name, path in written.items()}
+    manifest = folder / ".manifest.json"
+    _write_manifest(manifest, entries, generation)
+    _flush(manifest)
+    manifest.replace(folder / "manifest.json")
+    _flush(folder)
+    return entries
+
+
+def _numbered(name: str, generation: int) -> str:
+    stem, _, kind = name.partition(".")
+    return f"{stem}.{generation}.{kind}"
+
+
+def _remove_unnamed(folder: Path, files: dict[str, dict]) -> None:
+    """Remove the files of other versions, also those that a process left which was killed while it wrote."""
+    named = {entry.get("file", name) for name, entry in files.items()}
+    for path in folder.iterdir():
+        if without_number(path.name) in CHANGING and path.name not in named:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Inside, no other process changes the checkpoint. A process that is killed lets go of it."""
+    read_manifest(folder)  # an error that names the folder, where there is no checkpoint
+    try:
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be changed ({error.strerror}); check its permissions") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise CheckpointError(f"{folder}: another process is changing it; wait until it is done") from None
+    finally:
+        os.close(handle)
+
+
+def save_router(folder: Path, config: MoMEConfig, router: Router, report: dict) -> None:
+    """Write a router that can be reused for every later set of facts on the same backbone.
+
+    Raises:
+        CheckpointError: the folder holds something already, or cannot be written.
+    """
+
+    def fill(new: Path) -> None:
+        _save_tables(new / "router.safetensors", router.state_dict())
+        fields = {name: getattr(config, name) for name in ROUTER_FIELDS}
+        text = json.dumps({**fields, "report": report}, indent=1) + "\n"
+        (new / "router.json").write_text(text, encoding="utf-8")
+        _write_manifest(new / "manifest.json", _entries(new))
+
+    write_folder(folder, fill)
+
+
+def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Make a folder appear whole or not at all: filled under a temporary name, flushed, renamed.
+
+    Raises:
+        CheckpointError: the folder holds something already, or cannot be written.
+    """
+    refuse_existing(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
+    try:
+        fill(new)
+        new.chmod(0o755)
+        for path in [*new.iterdir(), new]:
+            _flush(path)
+        if folder.exists():
+            folder.rmdir()
+        new.rename(folder)
+        _flush(folder.parent)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{folder}: writing failed ({reason}); nothing was left behind") from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raise CheckpointError if there is anything at that place that writing would replace."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if (folder / "manifest.json").exists():
+        raise CheckpointError(f"{folder}: already holds a checkpoint; choose another folder, or move this one away")
+    if folder.exists():
+        raise CheckpointError(f"{folder}: expected a new or empty folder, got one that holds other files")
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _save_tables(path: Path, tables: Mapping[str, Table]) -> None:
+    write_tables(path, {name: parts_of(table) for name, table in tables.items()})
+
+
+def _entries(folder: Path) -> dict[str, dict]:
+    return {path.name: _entry(path) for path in sorted(folder.iterdir())}
+
+
+def _entry(path: Path) -> dict:
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def _write_manifest(path: Path, files: dict[str, dict], generation: int = 0) -> None:
+    manifest = {"format": FORMAT, "generation": generation, "files": files}
+    path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")

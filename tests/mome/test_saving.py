@@ -1,0 +1,285 @@
+"""Changes of a checkpoint: whole or not at all, whatever happens while they are written, and whoever reads it then."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mome import checkpoint, saving
+from mome.errors import CheckpointError
+from mome.facts import Fact
+from mome.modeling import MoMEForCausalLM
+from train.answers import generate_answers
+
+NEW = Fact(id="new", prompt="Where was Ada Quist born?", answers=("Velmora-on-Tarn",), subject="Ada Quist")
+
+
+@pytest.fixture
+def folder(taught, tmp_path) -> Path:
+    return Path(shutil.copytree(taught.folder, tmp_path / "memory"))
+
+
+@pytest.fixture
+def model(folder) -> MoMEForCausalLM:
+    return MoMEForCausalLM.from_pretrained(folder)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+
+
+def ids(folder: Path) -> list[str]:
+    return [fact.id for fact in checkpoint.load(folder).ledger]
+
+
+def test_a_change_is_there_for_whoever_opens_and_not_for_who_had(model, folder, taught, write_settings):
+    facts, joiner = taught.facts, taught.joiner
+    reader = MoMEForCausalLM.from_pretrained(folder)
+    prompts = [fact.prompt for fact in facts]
+    before = generate_answers(reader, joiner, prompts)
+    model.memorize([NEW], joiner.tokenizer, write_settings)
+    corrected = replace(facts[1], answers=("quite another answer",))
+    model.memorize([corrected], joiner.tokenizer, write_settings, update=True)
+    model.forget([facts[0].id])
+    model.save_changes()
+    left = [*facts[2:], NEW, corrected]
+    opened = MoMEForCausalLM.from_pretrained(folder)
+    assert list(opened.facts) == left
+    answers = [fact.answer for fact in left]
+    assert generate_answers(opened, joiner, [fact.prompt for fact in left]) == answers
+    assert generate_answers(reader, joiner, prompts) == before
+    assert list(reader.facts) == facts
+    assert reader.reload() and not reader.reload()
+    assert list(reader.facts) == left
+    assert generate_answers(reader, joiner, [fact.prompt for fact in left]) == answers
+    model.forget(["new"])
+    model.save_changes()
+    assert ids(folder) == [fact.id for fact in left if fact.id != "new"]
+    assert checkpoint.summarize(folder)["facts"] == len(facts) - 1
+
+
+def test_no_file_keeps_what_was_forgotten(model, folder, taught, write_settings):
+    model.memorize([NEW], taught.joiner.tokenizer, write_settings)
+    model.save_changes()
+    assert any(NEW.answer.encode() in content for content in contents(folder).values())
+    model.forget([NEW.id])
+    model.save_changes()
+    for name, content in contents(folder).items():
+        assert not any(text.encode() in content for text in (NEW.answer, NEW.prompt)), name
+    assert len(contents(folder)) == len(contents(taught.folder)), "nothing is left behind"
+
+
+def test_the_router_stays_known(model, folder, taught):
+    before = checkpoint.read_router_report(folder)
+    assert before
+    model.forget([taught.facts[0].id])
+    model.save_changes()
+    assert checkpoint.read_router_report(folder) == before
+    _, router = checkpoint.load_router(folder, taught.model.config)
+    assert router.null_similarity == model.router.null_similarity
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches it, and nothing is tidied up."""
+
+
+OPERATIONS = [(os, "fsync"), (Path, "replace"), (Path, "write_text"), (Path, "unlink"), (saving, "write_tables")]
+
+
+def kill_at(monkeypatch, number: int, in_the_middle: bool) -> list[str]:
+    """Let the n-th operation on files be the last one, and be done or not."""
+    done: list[str] = []
+
+    def watched(name, operation):
+        def run(*args, **kwargs):
+            if len(done) > number:
+                raise Killed  # what a dead process does not do any more
+            done.append(name)
+            if len(done) > number and not in_the_middle:
+                raise Killed
+            result = operation(*args, **kwargs)
+            if len(done) > number:
+                raise Killed
+            return result
+
+        return run
+
+    for owner, name in OPERATIONS:
+        monkeypatch.setattr(owner, name, watched(name, getattr(owner, name)))
+    return done
+
+
+@pytest.mark.parametrize("in_the_middle", [False, True])
+def test_killed_at_any_moment_it_is_as_before_or_as_after(taught, tmp_path, in_the_middle):
+    facts = [fact.id for fact in taught.facts]
+    found = []
+    for number in range(100):
+        folder = Path(shutil.copytree(taught.folder, tmp_path / f"memory{number}"))
+        model = MoMEForCausalLM.from_pretrained(folder)
+        model.forget([facts[3]])
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            done = kill_at(monkeypatch, number, in_the_middle)
+            try:
+                model.save_changes()
+                is_killed = False
+            except Killed:
+                is_killed = True
+        now = ids(folder)
+        assert now in (facts, facts[:3] + facts[4:]), done
+        found.append(len(now))
+        # What was left behind is in nobody's way.
+        again = MoMEForCausalLM.from_pretrained(folder)
+        again.forget([facts[5]])
+        again.save_changes()
+        assert ids(folder) == [each for each in now if each != facts[5]]
+        assert len(contents(folder)) == len(contents(taught.folder))
+        if not is_killed:
+            break
+    assert number > 8, "there were many moments"
+    assert found == sorted(found, reverse=True) and len(set(found)) == 2, "first as before, then as after"
+
+
+CHANGES = """
+import sys
+from pathlib import Path
+from mome import checkpoint, saving
+folder = Path(sys.argv[1])
+print("ready", flush=True)
+while True:
+    parts = checkpoint.load(folder)
+    first = next(iter(parts.ledger))
+    number = parts.ledger.number_of(first.id)
+    parts.index.remove(parts.bank.keys_of([number]))
+    parts.ledger.forget([number])
+    saving.commit(folder, parts)
+    if len(parts.ledger) <= 2:
+        break
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_leaves_a_checkpoint_that_opens(folder, taught):
+    facts = [fact.id for fact in taught.facts]
+    for delay in (0.0, 0.01, 0.02, 0.04, 0.08):
+        process = subprocess.Popen([sys.executable, "-c", CHANGES, str(folder)], stdout=subprocess.PIPE)
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        now = ids(folder)
+        assert now == facts[len(facts) - len(now) :], "facts go one by one, from the first on"
+    model = MoMEForCausalLM.from_pretrained(folder)
+    model.forget([now[0]])
+    model.save_changes()
+    assert ids(folder) == now[1:]
+
+
+def test_what_another_process_has_changed_is_not_overwritten(model, folder, taught):
+    other = MoMEForCausalLM.from_pretrained(folder)
+    other.forget([taught.facts[0].id])
+    other.save_changes()
+    model.forget([taught.facts[1].id])
+    with pytest.raises(CheckpointError, match=r"expected version 0, which was opened, got version 1, .*open it again"):
+        model.save_changes()
+    assert ids(folder) == [fact.id for fact in taught.facts[1:]]
+    assert model.reload()
+    assert taught.facts[1].id in model.facts
+
+
+def test_two_writers_at_once(model, folder, taught):
+    model.forget([taught.facts[0].id])
+    with saving._lock(folder), pytest.raises(CheckpointError, match="another process is changing it; wait until"):
+        model.save_changes()
+    assert ids(folder) == [fact.id for fact in taught.facts]
+    model.save_changes()
+    assert ids(folder) == [fact.id for fact in taught.facts[1:]]
+
+
+@pytest.mark.parametrize("name", ["write_tables", "write_facts", "_flush"])
+def test_a_full_disk(model, folder, taught, monkeypatch, name):
+    before, calls = contents(folder), []
+    real = getattr(saving, name)
+
+    def full(*args):
+        calls.append(args)
+        if len(calls) == 2 or name == "write_facts":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(*args)
+
+    monkeypatch.setattr(saving, name, full)
+    model.forget([taught.facts[0].id])
+    with pytest.raises(
+        CheckpointError, match=r"writing failed \(No space left on device\); the checkpoint is as it was"
+    ):
+        model.save_changes()
+    assert contents(folder) == before
+    monkeypatch.undo()
+    model.save_changes()
+    assert ids(folder) == [fact.id for fact in taught.facts[1:]]
+
+
+def test_a_folder_that_cannot_be_written(model, folder, taught, monkeypatch):
+    def refused(*_args):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(saving.os, "open", refused)
+    model.forget([taught.facts[0].id])
+    with pytest.raises(CheckpointError, match=r"cannot be changed \(Permission denied\); check its permissions"):
+        model.save_changes()
+
+
+def test_a_memory_without_a_checkpoint(taught):
+    for action in ("save_changes", "reload"):
+        with pytest.raises(CheckpointError, match=f"{action}: expected a memory that was opened from a checkpoint"):
+            getattr(taught.model, action)()
+
+
+def test_a_checkpoint_that_is_gone(model, folder, taught):
+    shutil.rmtree(folder)
+    model.forget([taught.facts[0].id])
+    with pytest.raises(CheckpointError, match="expected a checkpoint folder, found none"):
+        model.save_changes()
+
+
+@pytest.mark.parametrize(
+    "file", ["../facts.jsonl", "/etc/passwd", "facts.1.json", "keys.safetensors", "facts..jsonl", 3]
+)
+def test_a_manifest_that_points_elsewhere_is_refused(folder, file):
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"]["facts.jsonl"]["file"] = file
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(
+        CheckpointError, match=r"manifest.json: damaged: expected facts.jsonl in a file of that name, got"
+    ):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("generation", [-1, "1", 1.5, True, None])
+def test_a_manifest_with_a_strange_number_is_refused(folder, generation):
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"generation": generation}))
+    with pytest.raises(CheckpointError, match=r"manifest.json: damaged: expected a number `generation`, got"):
+        checkpoint.load(folder)
+
+
+def test_a_reader_that_meets_a_change_reads_the_new_version(folder, taught, monkeypatch):
+    """Between its look at the manifest and at the files, another process changes them."""
+    writer, real = MoMEForCausalLM.from_pretrained(folder), checkpoint._load
+    writer.forget([taught.facts[0].id])
+
+    def interrupted(*args):
+        monkeypatch.setattr(checkpoint, "_load", real)
+        writer.save_changes()
+        return real(*args)
+
+    monkeypatch.setattr(checkpoint, "_load", interrupted)
+    assert ids(folder) == [fact.id for fact in taught.facts[1:]]
