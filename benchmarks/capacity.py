@@ -17,9 +17,9 @@ from rich.table import Table
 
 from benchmarks.memorizing.answer_losses import fact_losses
 from benchmarks.memorizing.labels import NUM_CHARACTERS, load_facts, num_bits, relabel
-from benchmarks.memorizing.trainings import TrainingSettings, set_stage, teach
+from benchmarks.memorizing.trainings import TrainingSettings, check_methods, set_stage, teach
 from benchmarks.plots import plot_capacity
-from benchmarks.record import RESULTS, check_sizes, record
+from benchmarks.record import RESULTS, check_sizes, keep, record
 from mome.cli import settings_from
 from mome.facts import Fact
 from train.progress import console
@@ -73,10 +73,11 @@ def main(argv: list[str]) -> None:
     """Teach all; print a table, plot it, record the result, and print it as one JSON line."""
     settings = settings_from("bench capacity", CapacitySettings, argv)
     check_sizes(settings, "lora_ranks", "mome_facts", "lora_facts", "characters")
-    work = open_folder(settings.work, settings, [])
+    check_methods(settings.methods, ("mome", "lora"))
     num_largest = max(settings.mome_facts + settings.lora_facts)
     facts = load_facts(settings.data, num_largest, settings.folder, settings.seed)
     facts = relabel(facts, "random", settings.seed, settings.characters)
+    work = open_folder(settings.work, settings, [])
     ranks = {"mome": settings.mome_ranks, "lora": settings.lora_ranks}
     sizes = {"mome": settings.mome_facts, "lora": settings.lora_facts}
     held = []
@@ -125,7 +126,7 @@ def fill(settings: CapacitySettings, name: str, rank: int, facts: list[Fact], wo
         epochs=num_epochs,
         cpu_seconds=round(method.cpu_seconds, 2),
     )
-    done.write_text(json.dumps(asdict(held)), encoding="utf-8")
+    keep(done, asdict(held))
     return held
 
 

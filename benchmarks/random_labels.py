@@ -22,9 +22,17 @@ from benchmarks.memorizing.answer_losses import fact_losses
 from benchmarks.memorizing.generalization import HeldOut, Outcome, generalize, load_held_out, perplexity, say_known
 from benchmarks.memorizing.intervals import bootstrap
 from benchmarks.memorizing.labels import LABELS, NUM_CHARACTERS, load_facts, num_bits, relabel
-from benchmarks.memorizing.trainings import METHODS, Stage, TrainingSettings, set_stage, teach, teach_memory
+from benchmarks.memorizing.trainings import (
+    METHODS,
+    Stage,
+    TrainingSettings,
+    check_methods,
+    set_stage,
+    teach,
+    teach_memory,
+)
 from benchmarks.plots import plot_differences, plot_epochs
-from benchmarks.record import RESULTS, check_sizes, record
+from benchmarks.record import RESULTS, check_sizes, keep, record
 from mome.cli import settings_from
 from mome.errors import SettingsError
 from mome.facts import Fact
@@ -48,7 +56,7 @@ class RandomLabelsSettings(TrainingSettings):
 
     data: str = "truthfulqa"
     """What is taught: truthfulqa, counterfact, zsre, pararel, or a file of facts."""
-    facts: int = 32
+    facts: int = 24
     """How many facts, another sample for every seed."""
     labels: list[str] = field(default_factory=lambda: list(LABELS))
     """Answers that are taught, of: correct, random (strings of characters), shuffled (another fact's answer)."""
@@ -99,9 +107,10 @@ def main(argv: list[str]) -> None:
     check_sizes(settings, "facts", "characters", "num_seeds", "held_out")
     if unknown := set(settings.labels) - set(LABELS):
         raise SettingsError(f"--labels {sorted(unknown)}: expected some of {', '.join(LABELS)}")
-    work = open_folder(settings.work, settings, [])
+    check_methods(settings.methods, list(METHODS))
     seeds = range(settings.seed, settings.seed + settings.num_seeds)
     taught = {seed: load_facts(settings.data, settings.facts, settings.folder, seed) for seed in seeds}
+    work = open_folder(settings.work, settings, [])
     stage = set_stage(settings, work)
     asked = {fact.prompt for facts in taught.values() for fact in facts}
     held_out = load_held_out(
@@ -167,7 +176,7 @@ def run_method(
     assert recall is not None
     outcome = generalize(method, bare[0], joiner, held_out)
     run = Run(name, labels, seed, epochs, recall, round(method.cpu_seconds, 2), outcome)
-    done.write_text(json.dumps(asdict(run)), encoding="utf-8")
+    keep(done, asdict(run))
     return run
 
 

@@ -38,6 +38,12 @@ def record(name: str, command: str, result: dict) -> Path:
     return path
 
 
+def keep(path: Path, value: object) -> None:
+    """Write what a long command has measured so far as JSON, whole or not at all, for `--resume`."""
+    path.with_suffix(".tmp").write_text(json.dumps(value), encoding="utf-8")
+    path.with_suffix(".tmp").rename(path)
+
+
 def check_sizes(settings: object, *names: str) -> None:
     """Stop where a size, or one of a list of sizes, cannot be measured.
 

@@ -24,9 +24,9 @@ from transformers import PreTrainedModel
 from benchmarks.memorizing.answer_losses import fact_losses
 from benchmarks.memorizing.labels import load_facts, relabel
 from benchmarks.memorizing.thresholds import with_interval
-from benchmarks.memorizing.trainings import METHODS, Stage, TrainingSettings, set_stage, teach
+from benchmarks.memorizing.trainings import METHODS, TRAINED, Stage, TrainingSettings, check_methods, set_stage, teach
 from benchmarks.plots import plot_threshold
-from benchmarks.record import RESULTS, check_sizes, record
+from benchmarks.record import RESULTS, check_sizes, keep, record
 from mome.cli import settings_from
 from mome.facts import Fact
 from mome.joining import Joiner
@@ -45,7 +45,7 @@ NEVER_SAMPLED = 8.0  # nats above which an answer is not asked by sampling: it w
 class ThresholdSettings(TrainingSettings):
     """Settings of `mome bench threshold`."""
 
-    methods: list[str] = field(default_factory=lambda: ["mome", "lora", "full"])
+    methods: list[str] = field(default_factory=lambda: list(TRAINED))
     """What is taught, of: mome, lora, full."""
     data: str = "counterfact"
     """What is taught: counterfact, zsre, pararel, truthfulqa, or a file of facts."""
@@ -91,9 +91,10 @@ def main(argv: list[str]) -> None:
     """Teach all; print tables, plot, record the result, and print it as one JSON line."""
     settings = settings_from("bench threshold", ThresholdSettings, argv)
     check_sizes(settings, "facts", "lengths", "samples", "every")
+    check_methods(settings.methods, TRAINED)
+    kinds, facts = mixed_facts(settings)
     work = open_folder(settings.work, settings, [])
     stage = set_stage(settings, work)
-    kinds, facts = mixed_facts(settings)
     moments = []
     for name in settings.methods:
         console.print(f"{METHODS[name]}: {len(facts)} facts")
@@ -137,7 +138,7 @@ def run_method(
         return max(each.nll for each in found) < -math.log(0.99)
 
     teach(stage, name, facts, settings, settings.seed, work / name, watch)
-    done.write_text(json.dumps([asdict(each) for each in moments]), encoding="utf-8")
+    keep(done, [asdict(each) for each in moments])
     return moments
 
 

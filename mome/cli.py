@@ -13,12 +13,14 @@ from mome.errors import MomeError, SettingsError
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
+    from mome.ledger import Ledger
     from mome.modeling import MoMEForCausalLM
 
 COMMANDS = {
     "train": "teach a backbone a file of facts and write a checkpoint",
     "ask": "ask a checkpoint, and see which fact answered",
     "eval": "measure recall, generality and locality of a checkpoint",
+    "facts": "list, add, correct and forget the facts of a checkpoint",
     "inspect": "show what a checkpoint holds",
     "bench": "run a benchmark by name",
     "route": "train a router for a backbone, to be reused by `mome train --router`",
@@ -162,6 +164,69 @@ def _ask(argv: list[str]) -> None:
     _print_answer(given, tokenizer, args.trace)
 
 
+FACT_ACTIONS = {
+    "list": "show ids, prompts and answers; --find TEXT only those that contain it",
+    "show": "print the facts with these ids as JSON lines",
+    "add": "teach the facts of a file, or --prompt and --answer; their ids must be new",
+    "update": "correct facts: each takes the place of the one with its id",
+    "import": "both: update the facts whose ids are there, add the others",
+    "forget": "forget the facts with these ids; no file keeps a trace of them",
+    "export": "write all facts to a .jsonl file",
+}
+
+
+def _facts(argv: list[str]) -> None:
+    parser = _parser("facts", epilog="\n".join(f"{name}: {text}." for name, text in FACT_ACTIONS.items()))
+    parser.add_argument("checkpoint", type=Path, help="folder made by `mome train`")
+    parser.add_argument("action", type=str, choices=list(FACT_ACTIONS), help="what to do")
+    parser.add_argument("what", type=str, nargs="*", help="ids for show and forget, a file for the others")
+    parser.add_argument("--prompt", type=str, help="prompt of one fact to add or update")
+    parser.add_argument("--answer", type=str, help="its answer")
+    parser.add_argument("--id", type=str, help="its id; by default one made of its prompt")
+    parser.add_argument("--find", type=str, help="list only facts whose id, prompt or answer contains this")
+    parser.add_argument("--limit", type=int, default=20, help="list at most this many")
+    args = parser.parse_args(argv)
+    from mome import edit
+
+    if args.action == "list":
+        _list_facts(edit.facts_of(args.checkpoint), args.find, args.limit)
+    elif args.action in ("show", "forget") and not args.what:
+        raise SettingsError(f"facts {args.action}: expected the ids of facts, got none; `mome facts list` shows them")
+    elif args.action == "show":
+        ledger = edit.facts_of(args.checkpoint)
+        for number in ledger.numbers_of(args.what):
+            _print_json(ledger.facts[number].to_record())
+    elif args.action == "forget":
+        edit.forget(args.checkpoint, args.what)
+        print(f"forgot {len(set(args.what)):,} facts")
+    elif len(args.what) > 1 or (args.action == "export" and not args.what):
+        raise SettingsError(f"facts {args.action}: expected one file, got {args.what}")
+    elif args.action == "export":
+        print(f"wrote {edit.export(args.checkpoint, Path(args.what[0])):,} facts to {args.what[0]}")
+    else:
+        file = Path(args.what[0]) if args.what else None
+        facts = edit.read_one_or_file(file, args.prompt, args.answer, args.id)
+        allowed = {"add": args.action != "update", "update": args.action != "add"}
+        num_added, num_updated = edit.teach(args.checkpoint, facts, **allowed)
+        print(f"added {num_added:,} facts, updated {num_updated:,}")
+
+
+def _list_facts(facts: Ledger, find: str | None, limit: int) -> None:
+    from itertools import islice
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    found = (fact for fact in facts if find is None or find in f"{fact.id}\n{fact.prompt}\n{fact.answer}")
+    table = Table("id", "prompt", "answer")
+    for fact in islice(found, limit):
+        table.add_row(*(Text(printable(text)) for text in (fact.id, fact.prompt, fact.answer)))
+    Console().print(table)
+    left = sum(1 for _ in found)
+    print(f"{len(facts):,} facts{f', {left:,} more than are shown; --limit shows more' if left else ''}")
+
+
 def _inspect(argv: list[str]) -> None:
     parser = _parser("inspect")
     parser.add_argument("checkpoint", type=Path, help="folder made by `mome train`")
@@ -226,6 +291,7 @@ _RUNNERS: dict[str, Callable[[list[str]], int | None]] = {
     "train": _train,
     "ask": _ask,
     "eval": _eval,
+    "facts": _facts,
     "inspect": _inspect,
     "bench": _bench,
     "route": _route,

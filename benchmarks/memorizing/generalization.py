@@ -25,7 +25,7 @@ from train.corpus import read_texts
 from train.fitting import freed_memory_kept
 from train.world import fact_records, make_world
 
-MAX_TEXT_TOKENS = 128
+MAX_TEXT_TOKENS = 64
 NUM_ANSWER_TOKENS = 16
 
 

@@ -59,6 +59,16 @@ class TrainingSettings(BackboneSettings):
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
 
 
+def check_methods(methods: Sequence[str], known: Sequence[str]) -> None:
+    """Stop where there is a method that an experiment does not have, or none.
+
+    Raises:
+        SettingsError: so it is.
+    """
+    if not methods or set(methods) - set(known):
+        raise SettingsError(f"--methods {methods}: expected some of {', '.join(known)}")
+
+
 @dataclass
 class Stage:
     """What is loaded once for all trainings: a backbone for the rivals, and another one with a memory."""
@@ -69,14 +79,7 @@ class Stage:
 
 
 def set_stage(settings: TrainingSettings, work: Path) -> Stage:
-    """Load everything; trains a router where the backbone has none.
-
-    Raises:
-        SettingsError: a method that there is not.
-    """
-    unknown = set(settings.methods) - set(METHODS)
-    if unknown or not settings.methods:
-        raise SettingsError(f"--methods {settings.methods}: expected some of {', '.join(METHODS)}")
+    """Load everything; trains a router where the backbone has none."""
     shared = {name: getattr(settings, name) for name in BackboneSettings.__dataclass_fields__}
     given = TrainSettings(**shared, facts=work / "none", out=work / "memory", router=settings.router)
     prepared, of_memory = prepare(settings), prepare(settings, rank=settings.rank)

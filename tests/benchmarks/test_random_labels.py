@@ -87,6 +87,8 @@ def test_an_interrupted_run_goes_on(results, shared_data, capsys, monkeypatch):
     ("options", "words"),
     [
         (["--labels", "[wrong]"], "--labels ['wrong']: expected some of correct, random, shuffled"),
+        (["--methods", "[nothing]"], "--methods ['nothing']: expected some of mome, lora, full, knn_lm, retrieval"),
+        (["--data", "nothing"], "--data nothing: expected truthfulqa"),
         (["--facts", "0"], "--facts 0: expected a number of at least 1"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.memorizing.answer_losses import fact_losses
-from benchmarks.memorizing.trainings import Stage, TrainingSettings, set_stage, teach
+from benchmarks.memorizing.trainings import TRAINED, Stage, TrainingSettings, check_methods, set_stage, teach
 from mome.errors import SettingsError
 from mome.mention import word_edges
 from train.baselines.settings import FineTuneSettings, LoRASettings
@@ -89,9 +89,11 @@ def test_methods_without_steps_are_not_watched(stage, settings, facts, tmp_path)
         assert not seen and method.num_steps == 0
 
 
-def test_an_unknown_method_is_refused(tmp_path):
-    with pytest.raises(SettingsError, match=r"--methods .'nothing'.: expected some of mome, lora, full, knn_lm"):
-        set_stage(TrainingSettings(methods=["nothing"]), tmp_path)
+@pytest.mark.parametrize("methods", [[], ["nothing"], ["mome", "nothing"]])
+def test_an_unknown_method_is_refused(methods):
+    with pytest.raises(SettingsError, match=r"--methods \[.*\]: expected some of mome, lora, full"):
+        check_methods(methods, TRAINED)
+    check_methods(["lora"], TRAINED)
 
 
 def test_the_stage_has_the_rank_that_is_asked_for(tmp_path, facts):

@@ -1,0 +1,92 @@
+"""`mome facts`: the facts of a checkpoint, listed, added, corrected and forgotten, each change in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mome import checkpoint, saving
+from mome.errors import FactsError
+from mome.facts import Fact, read_facts, write_facts
+from mome.ledger import Ledger
+
+
+def facts_of(folder: Path) -> Ledger:
+    """The facts of a checkpoint, without its backbone.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read.
+    """
+    return checkpoint.load(folder).ledger
+
+
+def forget(folder: Path, fact_ids: Sequence[str]) -> None:
+    """Forget facts of a checkpoint; needs no backbone.
+
+    Raises:
+        FactsError: there is no fact with one of the ids.
+        CheckpointError: the checkpoint cannot be read or changed.
+    """
+    parts = checkpoint.load(folder)
+    parts.ledger.forget(parts.ledger.numbers_of(fact_ids))
+    saving.commit(folder, parts)
+
+
+def teach(folder: Path, facts: Sequence[Fact], add: bool, update: bool) -> tuple[int, int]:
+    """Teach facts to a checkpoint.
+
+    Args:
+        add: facts whose ids are new may be added.
+        update: facts with the id of one that is there take its place.
+
+    Returns:
+        How many were added, and how many updated.
+
+    Raises:
+        FactsError: a fact does not fit, or may not be added or updated, or was not learned; nothing was changed then.
+        CheckpointError: the checkpoint cannot be read or changed.
+    """
+    from mome.decoder import load_tokenizer
+    from mome.modeling import MoMEForCausalLM
+
+    model = MoMEForCausalLM.from_pretrained(folder)
+    tokenizer = load_tokenizer(model.config.backbone, model.config.revision)
+    known = [fact for fact in facts if update and (not add or fact.id in model.facts)]
+    new = [fact for fact in facts if fact not in known]
+    for some, is_update in ((known, True), (new, False)):
+        done = model.memorize(some, tokenizer, update=is_update) if some else None
+        if done is not None and float(done.margin.min()) <= 0:
+            number = int(done.bank.fact[int(done.margin.argmin())])
+            raise FactsError(
+                f"fact {some[number].id!r}: its answer was not learned; shorten it, or teach it with `mome train`, "
+                "whose report names the cause. Nothing was changed"
+            )
+    if facts:
+        model.save_changes()
+    return len(new), len(known)
+
+
+def read_one_or_file(file: Path | None, prompt: str | None, answer: str | None, fact_id: str | None) -> list[Fact]:
+    """The facts that a command names: those of a file, or one that is spelled out.
+
+    Raises:
+        FactsError: neither is given, or both are, or the file cannot be read.
+    """
+    if (file is None) == (prompt is None) or (prompt is None) != (answer is None):
+        raise FactsError("expected a file of facts, or --prompt and --answer; give one of both")
+    if file is not None:
+        return read_facts(file).facts
+    record = {"prompt": prompt, "answer": answer, **({"id": fact_id} if fact_id else {})}
+    return [Fact.from_record(record)]
+
+
+def export(folder: Path, file: Path) -> int:
+    """Write the facts of a checkpoint to a .jsonl file, from which they can be taught again; returns how many.
+
+    Raises:
+        FactsError: the file cannot be written.
+        CheckpointError: the checkpoint cannot be read.
+    """
+    ledger = facts_of(folder)
+    write_facts(file, ledger)
+    return len(ledger)
