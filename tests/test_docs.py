@@ -105,6 +105,6 @@ def test_quickstart_asks_in_words_that_were_not_taught(tmp_path, monkeypatch, ca
 
 
 def test_no_page_names_a_file_that_is_not_there():
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"

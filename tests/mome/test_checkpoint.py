@@ -496,7 +496,7 @@ def test_a_summary_needs_no_backbone(taught, folder, tmp_path):
     files = [path for path in folder.iterdir() if path.name != "manifest.json"]
     assert summary["bytes"] == sum(path.stat().st_size for path in files)
     (folder / "report.json").write_text("{")
-    with pytest.raises(CheckpointError, match=r"report\.json: damaged: expected JSON"):
+    with pytest.raises(CheckpointError, match=r"report\.json: damaged: expected \d+ bytes, got 1"):
         summarize(folder)
 
 
