@@ -168,7 +168,7 @@ FACT_ACTIONS = {
     "list": "show ids, prompts and answers; --find TEXT only those that contain it",
     "show": "print the facts with these ids as JSON lines",
     "add": "teach the facts of a file, or --prompt and --answer; their ids must be new",
-    "update": "correct facts: each takes the place of the one with its id",
+    "update": "correct the facts of a file, or the one with --id: each takes the place of the one with its id",
     "import": "both: update the facts whose ids are there, add the others",
     "forget": "forget the facts with these ids; no file keeps a trace of them",
     "export": "write all facts to a .jsonl file",
@@ -180,13 +180,14 @@ def _facts(argv: list[str]) -> None:
     parser.add_argument("checkpoint", type=Path, help="folder made by `mome train`")
     parser.add_argument("action", type=str, choices=list(FACT_ACTIONS), help="what to do")
     parser.add_argument("what", type=str, nargs="*", help="ids for show and forget, a file for the others")
-    parser.add_argument("--prompt", type=str, help="prompt of one fact to add or update")
+    parser.add_argument("--prompt", type=str, help="prompt of one fact to add; with update, its new one")
     parser.add_argument("--answer", type=str, help="its answer")
     parser.add_argument("--id", type=str, help="its id; by default one made of its prompt")
     parser.add_argument("--find", type=str, help="list only facts whose id, prompt or answer contains this")
     parser.add_argument("--limit", type=int, default=20, help="list at most this many")
     args = parser.parse_args(argv)
     from mome import edit
+    from mome.facts import read_facts
 
     if args.action == "list":
         _list_facts(edit.facts_of(args.checkpoint), args.find, args.limit)
@@ -204,8 +205,13 @@ def _facts(argv: list[str]) -> None:
     elif args.action == "export":
         print(f"wrote {edit.export(args.checkpoint, Path(args.what[0])):,} facts to {args.what[0]}")
     else:
-        file = Path(args.what[0]) if args.what else None
-        facts = edit.read_one_or_file(file, args.prompt, args.answer, args.id)
+        given = args.prompt, args.answer, args.id
+        if args.what and any(given):
+            raise SettingsError(f"facts {args.action}: expected a file, or one fact spelled out; got both")
+        if args.what:
+            facts = read_facts(Path(args.what[0])).facts
+        else:
+            facts = [edit.spelled_out(args.checkpoint, *given, update=args.action == "update")]
         allowed = {"add": args.action != "update", "update": args.action != "add"}
         num_added, num_updated = edit.teach(args.checkpoint, facts, **allowed)
         print(f"added {num_added:,} facts, updated {num_updated:,}")

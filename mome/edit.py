@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mome import checkpoint, saving
 from mome.errors import FactsError
-from mome.facts import Fact, read_facts, write_facts
+from mome.facts import Fact, write_facts
 from mome.ledger import Ledger
 
 
@@ -66,18 +67,21 @@ def teach(folder: Path, facts: Sequence[Fact], add: bool, update: bool) -> tuple
     return len(new), len(known)
 
 
-def read_one_or_file(file: Path | None, prompt: str | None, answer: str | None, fact_id: str | None) -> list[Fact]:
-    """The facts that a command names: those of a file, or one that is spelled out.
+def spelled_out(folder: Path, prompt: str | None, answer: str | None, fact_id: str | None, update: bool) -> Fact:
+    """The one fact that a command spells out; one that is updated keeps what is not given anew.
 
     Raises:
-        FactsError: neither is given, or both are, or the file cannot be read.
+        FactsError: something is missing, or there is no fact with the id.
+        CheckpointError: the checkpoint cannot be read.
     """
-    if (file is None) == (prompt is None) or (prompt is None) != (answer is None):
-        raise FactsError("expected a file of facts, or --prompt and --answer; give one of both")
-    if file is not None:
-        return read_facts(file).facts
-    record = {"prompt": prompt, "answer": answer, **({"id": fact_id} if fact_id else {})}
-    return [Fact.from_record(record)]
+    if update and fact_id is not None:
+        ledger = facts_of(folder)
+        (number,) = ledger.numbers_of([fact_id])
+        old = ledger.facts[number]
+        return replace(old, prompt=prompt or old.prompt, answers=(answer,) if answer else old.answers)
+    if prompt is None or answer is None:
+        raise FactsError("expected a file of facts, or --prompt and --answer of one; give one of both")
+    return Fact.from_record({"prompt": prompt, "answer": answer, **({"id": fact_id} if fact_id else {})})
 
 
 def export(folder: Path, file: Path) -> int:

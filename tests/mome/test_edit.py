@@ -58,6 +58,15 @@ def test_one_fact_is_added_corrected_and_forgotten(run, folder, taught):
     assert not any(text in path.read_bytes() for path in folder.iterdir() for text in (b"Ada Quist", b"Kelwick"))
 
 
+def test_a_corrected_fact_keeps_what_is_not_given_anew(run, folder, taught):
+    old = taught.facts[6]
+    assert run("update", "--id", old.id, "--answer", "quite another answer")[:2] == (0, "added 0 facts, updated 1\n")
+    assert facts_in(folder)[-1] == replace(old, answers=("quite another answer",))
+    prompt = f"Please tell me: {old.prompt}"
+    assert run("update", "--id", old.id, "--prompt", prompt)[0] == 0
+    assert facts_in(folder)[-1] == replace(old, prompt=prompt, answers=("quite another answer",))
+
+
 def test_a_file_is_imported_and_exported(run, folder, taught, tmp_path):
     corrected = replace(taught.facts[3], answers=("quite another answer",))
     new = Fact(id="new", prompt="Who leads the Lumen project?", answers=("Ada Quist",), subject="Lumen")
@@ -77,12 +86,13 @@ def test_a_file_is_imported_and_exported(run, folder, taught, tmp_path):
         (["show", "nobody"], "fact 'nobody': expected the id of a fact that is taught, found none with it"),
         (["forget", "nobody"], "fact 'nobody': expected the id of a fact that is taught"),
         (["forget"], "facts forget: expected the ids of facts, got none"),
-        (["add"], "expected a file of facts, or --prompt and --answer; give one of both"),
+        (["add"], "expected a file of facts, or --prompt and --answer of one; give one of both"),
         (["add", "--prompt", "Where?"], "expected a file of facts, or --prompt and --answer"),
         (
             ["add", "FILE", "--prompt", "Where?", "--answer", "Here"],
-            "expected a file of facts, or --prompt and --answer",
+            "facts add: expected a file, or one fact spelled out",
         ),
+        (["update", "--id", "nobody", "--answer", "Here"], "fact 'nobody': expected the id of a fact that is taught"),
         (["add", "FILE"], "adding facts: expected ids of their own, got 'world."),
         (["update", "--prompt", "Where?", "--answer", "Here"], "expected the id of a fact that is taught, found none"),
         (["add", "no such file.jsonl"], "no such file.jsonl"),
