@@ -122,10 +122,8 @@ def teach_memory(
     cpu_seconds = time.process_time() - start
     model.ledger = Ledger(list(facts))
     model.set_bank(done.bank)
-    last = done.bank.down, done.bank.up
     for epoch, (seconds, *rows) in enumerate(kept):
         done.bank.down, done.bank.up = (part.to(model.config.dtype_of_experts) for part in rows)
         assert watch is not None
         watch(epoch, seconds, model)
-    done.bank.down, done.bank.up = last
     return memory(model, joiner, cpu_seconds=cpu_seconds, num_steps=int(done.num_steps.max()))

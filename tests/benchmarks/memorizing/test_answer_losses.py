@@ -74,6 +74,19 @@ def test_below_ln_2_every_token_is_the_likeliest(taught):
     assert 10 < num_sure < 90
 
 
+def test_what_an_answer_mentions_brings_up_no_fact(taught):
+    """As in `generate`, where a subject that the model itself has named brings up none."""
+    model, joiner, fact = taught.reopen(), taught.joiner, taught.facts[0]
+    asked, answer = joiner.encode_prompt(fact.prompt), joiner.encode_answer(fact.prompt, fact.answer)
+    # The prompt ends before its subject; what is "answered" is the rest of the taught prompt, and the taught answer.
+    beginning, rest = asked[:2], asked[2:] + answer
+    figures = answer_losses(model, [beginning], [rest])
+    whole = answer_losses(model, [asked], [answer])
+    with model.memory_disabled():
+        assert torch.equal(figures.nll, answer_losses(model, [beginning], [rest]).nll)
+        assert float(whole.nll) < float(answer_losses(model, [asked], [answer]).nll) - 1, "the prompt brings it up"
+
+
 def test_order_and_company_change_nothing(taught):
     model, joiner = taught.model, taught.joiner
     prompts = [joiner.encode_prompt(fact.prompt) for fact in taught.facts]
