@@ -88,7 +88,7 @@ class Bank:
         Returns:
             A bank whose wide tables are those of this one, and these tables' parts that are left, for writing.
         """
-        gone = torch.tensor(sorted(forgotten), dtype=self.fact.dtype)
+        gone = torch.tensor(sorted(forgotten), dtype=self.fact.dtype, device=self.fact.device)
         keeps = ~torch.isin(self.fact, gone)
         keeps_key = keeps[self.key_expert.long()]
         rank = keeps.cumsum(0, dtype=torch.int32) - 1

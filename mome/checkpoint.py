@@ -55,6 +55,7 @@ class Parts:
 
 
 def sha256_of(path: Path) -> str:
+    """The digest of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(2**20):

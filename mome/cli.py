@@ -189,6 +189,13 @@ def _facts(argv: list[str]) -> None:
     from mome import edit
     from mome.facts import read_facts
 
+    spelled = args.prompt, args.answer, args.id
+    if any(spelled) and args.action not in ("add", "update", "import"):
+        raise SettingsError(
+            f"facts {args.action}: expected no --prompt, --answer or --id; they spell out a fact to add"
+        )
+    if args.action == "list" and args.what:
+        raise SettingsError(f"facts list: expected nothing behind it, got {args.what}; --find TEXT looks for facts")
     if args.action == "list":
         _list_facts(edit.facts_of(args.checkpoint), args.find, args.limit)
     elif args.action in ("show", "forget") and not args.what:
@@ -205,13 +212,12 @@ def _facts(argv: list[str]) -> None:
     elif args.action == "export":
         print(f"wrote {edit.export(args.checkpoint, Path(args.what[0])):,} facts to {args.what[0]}")
     else:
-        given = args.prompt, args.answer, args.id
-        if args.what and any(given):
+        if args.what and any(spelled):
             raise SettingsError(f"facts {args.action}: expected a file, or one fact spelled out; got both")
         if args.what:
             facts = read_facts(Path(args.what[0])).facts
         else:
-            facts = [edit.spelled_out(args.checkpoint, *given, update=args.action == "update")]
+            facts = [edit.spelled_out(args.checkpoint, *spelled, update=args.action == "update")]
         allowed = {"add": args.action != "update", "update": args.action != "add"}
         num_added, num_updated = edit.teach(args.checkpoint, facts, **allowed)
         print(f"added {num_added:,} facts, updated {num_updated:,}")

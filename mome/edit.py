@@ -52,8 +52,10 @@ def teach(folder: Path, facts: Sequence[Fact], add: bool, update: bool) -> tuple
 
     model = MoMEForCausalLM.from_pretrained(folder)
     tokenizer = load_tokenizer(model.config.backbone, model.config.revision)
-    known = [fact for fact in facts if update and (not add or fact.id in model.facts)]
-    new = [fact for fact in facts if fact not in known]
+    known: list[Fact] = []
+    new: list[Fact] = []
+    for fact in facts:
+        (known if update and (not add or fact.id in model.facts) else new).append(fact)
     for some, is_update in ((known, True), (new, False)):
         done = model.memorize(some, tokenizer, update=is_update) if some else None
         if done is not None and float(done.margin.min()) <= 0:
@@ -75,6 +77,8 @@ def spelled_out(folder: Path, prompt: str | None, answer: str | None, fact_id: s
         CheckpointError: the checkpoint cannot be read.
     """
     if update and fact_id is not None:
+        if prompt is None and answer is None:
+            raise FactsError(f"fact {fact_id!r}: expected --answer or --prompt, got neither; say what is to change")
         ledger = facts_of(folder)
         (number,) = ledger.numbers_of([fact_id])
         old = ledger.facts[number]

@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -94,30 +94,32 @@ def commit(folder: Path, parts: Parts) -> int:
                 "another process has made since; open it again and repeat the change"
             )
         new = {name: folder / _numbered(name, generation + 1) for name in CHANGING}
+        manifest = folder / ".manifest.json"
         try:
             _write_facts(parts, {"router": read_router_report(folder)}, new.__getitem__)
-            entries = _replace_files(folder, files, new, generation + 1)
+            entries = _describe(manifest, files, new, generation + 1)
+            manifest.replace(folder / "manifest.json")
         except (OSError, SafetensorError, FactsError) as error:
-            for path in new.values():
+            for path in (*new.values(), manifest):
                 path.unlink(missing_ok=True)
             reason = getattr(error, "strerror", None) or error
             raise CheckpointError(f"{folder}: writing failed ({reason}); the checkpoint is as it was") from None
-        _remove_unnamed(folder, entries)
+        # From here on the manifest names the new files: whatever fails now, they must stay.
+        with suppress(OSError):
+            _flush(folder)
+            _remove_unnamed(folder, entries)
     return generation + 1
 
 
-def _replace_files(folder: Path, files: dict[str, dict], new: dict[str, Path], generation: int) -> dict[str, dict]:
-    """Let the manifest name the new files, once they are on the disk; returns its entries."""
+def _describe(manifest: Path, files: dict[str, dict], new: dict[str, Path], generation: int) -> dict[str, dict]:
+    """Write a manifest that names the new files, once they are on the disk; returns its entries."""
     written = {name: path for name, path in new.items() if path.exists()}
     for path in written.values():
         _flush(path)
     entries = {name: entry for name, entry in files.items() if name not in CHANGING}
     entries |= {name: {"file": path.name, **_entry(path)} for name, path in written.items()}
-    manifest = folder / ".manifest.json"
     _write_manifest(manifest, entries, generation)
     _flush(manifest)
-    manifest.replace(folder / "manifest.json")
-    _flush(folder)
     return entries
 
 

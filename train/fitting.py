@@ -30,14 +30,23 @@ class Batches(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
 
+_is_kept = False  # the allocator is the process's, and so is what is known of it
+
+
 @contextmanager
 def freed_memory_kept() -> Iterator[None]:
     """Inside, this process keeps the memory that it frees, where the C library is glibc.
+
+    Inside another one it changes nothing.
 
     Every step makes tensors of many megabytes and frees them. glibc gives such blocks back to the system, which must
     clear them anew for the next step: a quarter of the processor time of teaching (docs/performance.md). Behind it
     everything is given back: large tables are not to lie in the heap.
     """
+    global _is_kept
+    if _is_kept:
+        yield
+        return
     try:
         libc = ctypes.CDLL(None)
         mallopt, trim = libc.mallopt, libc.malloc_trim
@@ -46,9 +55,11 @@ def freed_memory_kept() -> Iterator[None]:
         return
     for parameter, value in KEPT.items():
         mallopt(parameter, value)
+    _is_kept = True
     try:
         yield
     finally:
+        _is_kept = False
         for parameter, value in GIVEN_BACK.items():
             mallopt(parameter, value)
         trim(0)

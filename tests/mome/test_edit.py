@@ -85,6 +85,9 @@ def test_a_file_is_imported_and_exported(run, folder, taught, tmp_path):
     [
         (["show", "nobody"], "fact 'nobody': expected the id of a fact that is taught, found none with it"),
         (["forget", "nobody"], "fact 'nobody': expected the id of a fact that is taught"),
+        (["list", "Quist"], "facts list: expected nothing behind it, got ['Quist']; --find TEXT looks for facts"),
+        (["forget", "--id", "ada"], "facts forget: expected no --prompt, --answer or --id"),
+        (["update", "--id", "ada"], "fact 'ada': expected --answer or --prompt, got neither"),
         (["forget"], "facts forget: expected the ids of facts, got none"),
         (["add"], "expected a file of facts, or --prompt and --answer of one; give one of both"),
         (["add", "--prompt", "Where?"], "expected a file of facts, or --prompt and --answer"),

@@ -226,6 +226,26 @@ def test_a_full_disk(model, folder, taught, monkeypatch, name):
     assert ids(folder) == [fact.id for fact in taught.facts[1:]]
 
 
+def test_what_fails_behind_the_rename_loses_nothing(model, folder, taught, monkeypatch):
+    """The manifest names the new files by then."""
+    real = saving._flush
+
+    def failing(path):
+        if path == folder:
+            raise OSError(errno.EIO, "Input/output error")
+        real(path)
+
+    monkeypatch.setattr(saving, "_flush", failing)
+    model.forget([taught.facts[0].id])
+    model.save_changes()
+    assert ids(folder) == [fact.id for fact in taught.facts[1:]]
+    monkeypatch.undo()
+    model.forget([taught.facts[1].id])
+    model.save_changes()
+    assert ids(folder) == [fact.id for fact in taught.facts[2:]]
+    assert len(contents(folder)) == len(contents(taught.folder))
+
+
 def test_a_folder_that_cannot_be_written(model, folder, taught, monkeypatch):
     def refused(*_args):
         raise PermissionError(errno.EACCES, "Permission denied")
