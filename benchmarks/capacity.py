@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks.memorizing.answer_losses import fact_losses
 from benchmarks.memorizing.labels import NUM_CHARACTERS, load_facts, num_bits, relabel
-from benchmarks.memorizing.trainings import TrainingSettings, check_methods, set_stage, teach
+from benchmarks.memorizing.trainings import Stage, TrainingSettings, check_methods, set_stage, teach
 from benchmarks.plots import plot_capacity
 from benchmarks.record import RESULTS, check_sizes, keep, record
 from mome.cli import settings_from
@@ -44,8 +44,6 @@ class CapacitySettings(TrainingSettings):
     """How many facts LoRA is taught."""
     characters: int = NUM_CHARACTERS
     """Length of the random strings, which are of A-Z and 0-9."""
-    folder: Path = Path("../shared/data")
-    """Folder of the published fact data."""
     work: Path = Path("runs/capacity")
     """Folder of what is done so far, for --resume; it is removed at the end."""
 
@@ -83,8 +81,11 @@ def main(argv: list[str]) -> None:
     held = []
     for name in settings.methods:
         for rank in ranks[name]:
+            ranked = replace(settings, rank=rank) if name == "mome" else settings
+            ranked = replace(ranked, lora=replace(settings.lora, rank=rank)) if name == "lora" else ranked
+            stage = set_stage(ranked, work)
             for num in sizes[name]:
-                held.append(fill(settings, name, rank, facts[:num], work))
+                held.append(fill(stage, ranked, name, rank, facts[:num], work))
                 print_table(held)
     for suffix in (".png", ".svg"):
         plot_capacity(held, (RESULTS / "capacity").with_suffix(suffix))
@@ -94,14 +95,11 @@ def main(argv: list[str]) -> None:
     print(json.dumps(result))
 
 
-def fill(settings: CapacitySettings, name: str, rank: int, facts: list[Fact], work: Path) -> Held:
+def fill(stage: Stage, settings: CapacitySettings, name: str, rank: int, facts: list[Fact], work: Path) -> Held:
     """Teach random answers to one method of one rank, or take up what an interrupted command has measured."""
     done = work / f"{name}_{rank}_{len(facts)}.json"
     if done.exists():
         return Held(**json.loads(done.read_text(encoding="utf-8")))
-    ranked = replace(settings, rank=rank) if name == "mome" else settings
-    ranked = replace(ranked, lora=replace(settings.lora, rank=rank if name == "lora" else settings.lora.rank))
-    stage = set_stage(ranked, work)
     num_epochs = 0
 
     def watch(epoch: int, _cpu_seconds: float, model) -> bool:
@@ -112,7 +110,7 @@ def fill(settings: CapacitySettings, name: str, rank: int, facts: list[Fact], wo
     training = work / done.stem
     shutil.rmtree(training, ignore_errors=True)
     console.print(f"{name}, rank {rank}: {len(facts):,} facts")
-    method = teach(stage, name, facts, ranked, settings.seed, training, watch)
+    method = teach(stage, name, facts, settings, settings.seed, training, watch)
     assert method.model is not None
     figures = fact_losses(method.model, stage.prepared.joiner, facts)
     lacking = (figures.nll / math.log(2)).clamp_max(num_bits(settings.characters))

@@ -7,11 +7,10 @@ everything else is measured item by item.
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 
 import torch
@@ -32,7 +31,7 @@ from benchmarks.memorizing.trainings import (
     teach_memory,
 )
 from benchmarks.plots import plot_differences, plot_epochs
-from benchmarks.record import RESULTS, check_sizes, keep, record
+from benchmarks.record import RESULTS, check_sizes, keep, record, write_rows
 from mome.cli import settings_from
 from mome.errors import SettingsError
 from mome.facts import Fact
@@ -70,8 +69,6 @@ class RandomLabelsSettings(TrainingSettings):
     """Items of each kind on which the rest is measured: known questions, questions of TruthfulQA, unrelated texts."""
     large: int = 1000
     """Facts of CounterFact that are taught to the memory alone in the end, with random answers."""
-    folder: Path = Path("../shared/data")
-    """Folder of the published fact data."""
     work: Path = Path("runs/random_labels")
     """Folder of what is done so far, for --resume; it is removed at the end."""
 
@@ -128,7 +125,9 @@ def main(argv: list[str]) -> None:
     if settings.large:
         result |= teach_large(stage, settings)
     print_table(result, settings)
-    write_epochs(runs, RESULTS / "random_labels_epochs.csv")
+    epochs = ((run.method, run.labels, run.seed, *astuple(epoch)) for run in runs for epoch in run.epochs)
+    columns = "method", "labels", "seed", *Epoch.__dataclass_fields__
+    write_rows(RESULTS / "random_labels_epochs.csv", columns, epochs)
     for suffix in (".png", ".svg"):
         plot_epochs(runs, METHODS, (RESULTS / "random_labels_epochs").with_suffix(suffix))
         plot_differences(result, settings.methods, METHODS, (RESULTS / "random_labels_rest").with_suffix(suffix))
@@ -295,16 +294,3 @@ def print_table(result: dict, settings: RandomLabelsSettings) -> None:
             cells = [result.get(f"{prefix}_{measure}") for measure in measures]
             table.add_row(method, labels, *("–" if value is None else f"{value:.3g}" for value in cells))
         console.print(table)
-
-
-def write_epochs(runs: list[Run], path: Path) -> None:
-    """Every epoch of every run, as CSV."""
-    columns = [each.name for each in fields(Epoch)]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["method", "labels", "seed", *columns])
-        for run in runs:
-            for row in run.epochs:
-                values = [getattr(row, name) for name in columns]
-                shown = [f"{value:.6g}" if isinstance(value, float) else value for value in values]
-                writer.writerow([run.method, run.labels, run.seed, *shown])

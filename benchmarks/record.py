@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import json
 import os
 import platform
 import subprocess
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -42,6 +44,14 @@ def keep(path: Path, value: object) -> None:
     """Write what a long command has measured so far as JSON, whole or not at all, for `--resume`."""
     path.with_suffix(".tmp").write_text(json.dumps(value), encoding="utf-8")
     path.with_suffix(".tmp").rename(path)
+
+
+def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write rows as CSV under the names of their columns, floats with six digits."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows([f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows)
 
 
 def check_sizes(settings: object, *names: str) -> None:

@@ -8,12 +8,11 @@ draws multiply) and stand in `docs/experiments/random_labels.md`.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 
 import torch
@@ -26,7 +25,7 @@ from benchmarks.memorizing.labels import load_facts, relabel
 from benchmarks.memorizing.thresholds import with_interval
 from benchmarks.memorizing.trainings import METHODS, TRAINED, Stage, TrainingSettings, check_methods, set_stage, teach
 from benchmarks.plots import plot_threshold
-from benchmarks.record import RESULTS, check_sizes, keep, record
+from benchmarks.record import RESULTS, check_sizes, keep, record, write_rows
 from mome.cli import settings_from
 from mome.facts import Fact
 from mome.joining import Joiner
@@ -57,8 +56,6 @@ class ThresholdSettings(TrainingSettings):
     """Answers sampled at temperature 1 for every fact and moment."""
     every: int = 5
     """Epochs between two moments; in the first ten epochs every one is a moment."""
-    folder: Path = Path("../shared/data")
-    """Folder of the published fact data."""
     work: Path = Path("runs/threshold")
     """Folder of what is done so far, for --resume; it is removed at the end."""
 
@@ -101,7 +98,7 @@ def main(argv: list[str]) -> None:
         moments += run_method(stage, name, kinds, facts, settings, work)
     result = summarize(moments, settings)
     print_table(result, settings)
-    write_moments(moments, RESULTS / "threshold_moments.csv")
+    write_rows(RESULTS / "threshold_moments.csv", Moment.__dataclass_fields__, map(astuple, moments))
     for suffix in (".png", ".svg"):
         plot_threshold(moments, METHODS, (RESULTS / "threshold").with_suffix(suffix))
     record("threshold", f"mome bench threshold {' '.join(argv)}", result)
@@ -307,14 +304,3 @@ def _shown(result: dict, key: str) -> str:
     value, low, high = (result.get(name) for name in (key, f"{key}_low", f"{key}_high"))
     texts = ["–" if each is None else f"{each:.3g}" for each in (value, low, high)]
     return f"{texts[0]} ({texts[1]} to {texts[2]})"
-
-
-def write_moments(moments: list[Moment], path: Path) -> None:
-    """Every moment of every fact, as CSV."""
-    columns = [each.name for each in fields(Moment)]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for each in moments:
-            values = [getattr(each, name) for name in columns]
-            writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in values])

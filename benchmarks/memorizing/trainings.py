@@ -50,6 +50,8 @@ class TrainingSettings(BackboneSettings):
     """Router of the backbone, made by `mome route`; by default the one that ships with it, else one is trained."""
     methods: list[str] = field(default_factory=lambda: list(METHODS))
     """What is taught, of: mome, lora, full, knn_lm, retrieval."""
+    folder: Path = Path("../shared/data")
+    """Folder of the published fact data."""
     rank: int = 0
     """Rank of the memory's experts."""
     write: WriteSettings = field(default_factory=WriteSettings)
