@@ -228,11 +228,33 @@ class FaissIndex:
         ranges = (space.parameter_ranges.at(place) for place in range(space.parameter_ranges.size()))
         return any(found.name == name for found in ranges)
 
-    def write(self, path: Path) -> None:
-        """Write the index, for `index.faiss`; of what was removed nothing is."""
+    def without_removed(self) -> FaissIndex | None:
+        """A copy without the keys that were removed, the others numbered through and nothing trained anew; None where
+        FAISS cannot take keys out of this kind."""
         import faiss
 
-        assert not len(self.removed), "an index with removed keys is built anew before it is written"
+        left = FaissIndex(self.inner.d, self.factory)
+        left.inner = faiss.deserialize_index(faiss.serialize_index(self.inner))
+        if len(self.fresh.keys):
+            left.add(self.fresh.keys)
+        rank = torch.ones(left.inner.ntotal, dtype=torch.int64).index_fill(0, self.removed, 0).cumsum(0) - 1
+        try:
+            left.inner.remove_ids(faiss.IDSelectorBatch(self.removed.numpy()))
+        except RuntimeError:
+            return None
+        inverted = faiss.try_extract_index_ivf(left.inner)
+        if inverted is not None:  # it keeps the numbers that the keys had
+            for number in range(inverted.nlist):
+                size = inverted.invlists.list_size(number)
+                ids = faiss.rev_swig_ptr(inverted.invlists.get_ids(number), size) if size else np.empty(0, np.int64)
+                ids[:] = rank.numpy()[ids]
+        return left
+
+    def write(self, path: Path) -> None:
+        """Write the index, for `index.faiss`."""
+        import faiss
+
+        assert not len(self.removed), "what was removed must not be written"
         if len(self.fresh.keys):
             self._take_in()
         faiss.write_index(self.inner, str(path))

@@ -414,9 +414,12 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         """
         folder, _ = self._opened_from("save_changes")
         self._opened = folder, saving.commit(folder, self._parts())
+        if self.ledger.forgotten:  # the file that was written has no empty places
+            self._take_up(checkpoint.load(folder))
 
     def reload(self) -> bool:
-        """Take up the facts that the checkpoint holds by now; returns whether they have been changed.
+        """Take up the facts that the checkpoint holds by now; returns whether they have been changed. If they have,
+        changes of this memory that were not saved are lost.
 
         Raises:
             CheckpointError: as `from_pretrained` does, and where this memory was opened from none.
@@ -424,10 +427,15 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         folder, generation = self._opened_from("reload")
         if checkpoint.read_manifest(folder)[1] == generation:
             return False
-        parts = checkpoint.load(folder)
-        self.ledger, self._opened = parts.ledger, (folder, parts.generation)
-        self.set_bank(parts.bank, parts.index)
+        self._take_up(checkpoint.load(folder))
         return True
+
+    def _take_up(self, parts: checkpoint.Parts) -> None:
+        """Put what a checkpoint holds in the place of what this memory held, on the same device."""
+        folder, home = self._opened_from("reload")[0], self.bank.token.device
+        self.ledger, self._opened = parts.ledger, (folder, parts.generation)
+        bank = parts.bank if home.type == "cpu" else parts.bank.to(home, self.bank.up.device != home)
+        self.set_bank(bank, parts.index)
 
     def _opened_from(self, action: str) -> tuple[Path, int]:
         if self._opened is None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from mome.checkpoint import (
     EXPERT_TABLES,
@@ -34,7 +35,7 @@ from mome.checkpoint import (
 from mome.config import MoMEConfig
 from mome.errors import CheckpointError, FactsError
 from mome.facts import write_facts
-from mome.index import FaissIndex, build_index
+from mome.index import EXACT, FaissIndex, TorchIndex, build_index, kind_for
 from mome.router import Router
 from mome.tables import Table, parts_of, write_tables
 
@@ -62,15 +63,23 @@ def save(folder: Path, parts: Parts, report: dict, files: dict[str, bytes] | Non
 
 def _write_facts(parts: Parts, report: dict, place: Callable[[str], Path]) -> None:
     """Write the files that change with the facts; `place` tells where each of them goes."""
-    bank, ledger, width = parts.bank, parts.ledger, parts.config.d_subject
+    bank, ledger = parts.bank, parts.ledger
     left, tables = bank.live(ledger.forgotten)
     for name, columns in (("experts.safetensors", EXPERT_TABLES), ("keys.safetensors", KEY_TABLES)):
         write_tables(place(name), {column: tables.get(column, [getattr(left, column)]) for column in columns})
     write_facts(place("facts.jsonl"), ledger)
     place("report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    index = build_index(torch.cat(tables["keys"])[:, :width], parts.config.index) if ledger.forgotten else parts.index
+    keys = torch.cat(tables["keys"])[:, : parts.config.d_subject]
+    index = _index_of(keys, parts) if ledger.forgotten else parts.index
     if isinstance(index, FaissIndex):
         index.write(place("index.faiss"))
+
+
+def _index_of(keys: Tensor, parts: Parts) -> TorchIndex | FaissIndex:
+    """The index over the keys that are left: without the others, or where that cannot be done built anew."""
+    kind = kind_for(parts.config.index, len(keys))
+    left = parts.index.without_removed() if isinstance(parts.index, FaissIndex) and kind != EXACT else None
+    return left or build_index(keys, kind)
 
 
 def commit(folder: Path, parts: Parts) -> int:

@@ -389,16 +389,25 @@ def test_a_damaged_line_of_the_ledger_is_named(folder, line):
         ledger["none"]
 
 
-def test_a_fact_is_found_by_its_id_and_not_by_a_text_like_it(folder):
+def test_a_fact_is_found_by_its_id_and_not_by_a_text_like_it(folder, monkeypatch):
     """The file is searched for ids as bytes."""
     first, second = Fact(id="a", prompt="p", answers=("b", "é")), Fact(id="é", prompt="q", answers=("a",))
     third = Fact(id="b", prompt="r", answers=("s",))
     write_facts(folder / "facts.jsonl", [first, second, third])
     facts = StoredFacts(folder / "facts.jsonl", MEND)
-    assert [list(facts.find("id", name)) for name in ("a", "é", "b", "s", "none")] == [[0], [1], [2], [], []]
+    assert [list(facts.find("id", [name])) for name in ("a", "é", "b", "s", "none")] == [
+        [("a", 0)],
+        [("é", 1)],
+        [("b", 2)],
+        [],
+        [],
+    ]
+    monkeypatch.setattr("mome.ledger.MAX_SEARCHED", 2)  # then all facts are parsed
+    assert sorted(facts.find("id", ["b", "a", "s"])) == [("a", 0), ("b", 2)]
     facts.extend([Fact(id="new", prompt="t", answers=("u",))])
-    assert (list(facts.find("id", "new")), facts[3].prompt, len(facts)) == ([3], "t", 4)
-    assert [list(facts.find("prompt", text)) for text in ("q", "t", "a")] == [[1], [3], []]
+    assert sorted(facts.find("prompt", ["t", "q", "a"])) == [("q", 1), ("t", 3)]
+    assert (list(facts.find("id", ["new"])), facts[3].prompt, len(facts)) == ([("new", 3)], "t", 4)
+    assert [list(facts.find("prompt", [text])) for text in ("q", "t", "a")] == [[("q", 1)], [("t", 3)], []]
 
 
 def test_facts_are_read_when_they_are_asked_for(taught, folder):

@@ -193,6 +193,28 @@ class TestFile:
             again.add(keys[290:])  # taken in, and the removed ones stay out
         assert not again.is_mapped
 
+    @pytest.mark.parametrize("kind", ["Flat", "SQ8", "IVF8,Flat", "IVF4,PQ4x4", "PCAR8,IVF8,Flat", "HNSW32"])
+    def test_what_is_left_is_numbered_through_and_not_trained_anew(self, kind, keys, queries, tmp_path, monkeypatch):
+        index = FaissIndex.read(written(build_index(keys[:200], kind), tmp_path), WIDTH, kind, 200)
+        index.add(keys[200:])
+        gone = torch.tensor([0, 77, 199, 200, NUM_KEYS - 1])
+        index.remove(gone)
+        with monkeypatch.context() as patched:
+            patched.setattr(FaissIndex, "_train", lambda *_args: pytest.fail("trained anew"))
+            left = index.without_removed()
+        if kind == "HNSW32":
+            assert left is None
+            return
+        assert left is not None and left.inner.ntotal == NUM_KEYS - len(gone) and not left.is_mapped
+        kept = torch.ones(NUM_KEYS, dtype=torch.bool).index_fill(0, gone, False).nonzero().flatten()
+        similarity, number = left.search(queries, 3)
+        index._take_in()  # so that both compare with the same compressed keys
+        expected = index.search(queries, 3)
+        assert torch.equal(torch.where(number < 0, number, kept[number]), expected[1])
+        assert torch.equal(similarity, expected[0])
+        again = FaissIndex.read(written(left, tmp_path), WIDTH, kind, len(kept))
+        assert torch.equal(again.search(queries, 3)[1], number)
+
     @pytest.mark.parametrize(
         "damage",
         [

@@ -50,7 +50,10 @@ def test_a_change_is_there_for_whoever_opens_and_not_for_who_had(model, folder, 
     model.memorize([corrected], joiner.tokenizer, write_settings, update=True)
     model.forget([facts[0].id])
     model.save_changes()
+    assert not model.facts.forgotten, "what was saved has no empty places, and the open model has taken it up"
+    assert model.bank.num_experts == checkpoint.load(folder).bank.num_experts
     left = [*facts[2:], NEW, corrected]
+    assert generate_answers(model, joiner, [fact.prompt for fact in left]) == [fact.answer for fact in left]
     opened = MoMEForCausalLM.from_pretrained(folder)
     assert list(opened.facts) == left
     answers = [fact.answer for fact in left]
