@@ -11,6 +11,7 @@ NAMES = {
     "gpu": "the same as latency on a GPU, with the experts there and on the host",
     "latency": "time for each token with up to a million experts, beside the bare backbone, LoRA and retrieval",
     "random-labels": "random answers against true ones: how fast they are learned, and what becomes of the rest",
+    "reliability": "kills, damage, random changes, readers beside a writer: what is lost, and what else changes",
     "routing": "what each ingredient of the router contributes: each is left out or changed once",
     "scale": "what size costs: teaching, opening, adding one fact, and the index, up to a million",
     "teach": "processor time to teach facts exactly, beside LoRA and full fine-tuning",

@@ -15,9 +15,7 @@ have the number of the change in their names, such as facts.1.jsonl, and the man
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
+import inspect
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,19 +25,16 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from mome.bank import Bank
-from mome.config import MoMEConfig
+from mome.config import MAX_LAYERS, MoMEConfig
 from mome.errors import CheckpointError, SettingsError
 from mome.index import EXACT, FaissIndex, TorchIndex, build_index, kind_for
 from mome.ledger import Ledger, StoredFacts
+from mome.manifest import MEND, Entries, checked, path_of, read_json, read_manifest
 from mome.mention import MAX_SUBJECT_TOKENS, NUM_SPELLINGS
 from mome.router import Router
 from mome.tables import read_tables
 
-FORMAT = 4
 EXPERT_TABLES, KEY_TABLES = ("down", "up", "token", "fact"), ("keys", "key_expert", "subject", "word_edge")
-# Larger files are checked by size and header alone when they are opened, so that opening reads almost nothing.
-FULL_HASH_BYTES = 256 * 2**20
-MEND = "restore the file from a copy, or teach again"
 
 
 @dataclass(kw_only=True)
@@ -52,15 +47,6 @@ class Parts:
     ledger: Ledger
     index: TorchIndex | FaissIndex
     generation: int = 0  # how often what the folder holds has been changed
-
-
-def sha256_of(path: Path) -> str:
-    """The digest of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def load(folder: Path) -> Parts:
@@ -79,92 +65,32 @@ def load(folder: Path) -> Parts:
                 raise
 
 
-def _load(folder: Path, files: dict[str, dict], generation: int) -> Parts:
-    config = _read_config(_checked(folder, files, "config.json"))
-    router = _read_router(_checked(folder, files, "router.safetensors"), config)
-    experts, keys = (_checked(folder, files, name) for name in ("experts.safetensors", "keys.safetensors"))
-    ledger = Ledger(StoredFacts(_checked(folder, files, "facts.jsonl"), MEND))
+def _load(folder: Path, files: Entries, generation: int) -> Parts:
+    config = _read_config(checked(folder, files, "config.json"))
+    router = _read_router(checked(folder, files, "router.safetensors"), config)
+    experts, keys = (checked(folder, files, name) for name in ("experts.safetensors", "keys.safetensors"))
+    ledger = Ledger(StoredFacts(checked(folder, files, "facts.jsonl"), MEND))
     bank = _read_bank(experts, keys, config, len(ledger))
-    index = _read_index(folder, files.get("index.faiss"), config, bank)
+    index = _read_index(folder, files, config, bank)
     return Parts(config=config, router=router, bank=bank, ledger=ledger, index=index, generation=generation)
 
 
-def read_manifest(folder: Path) -> tuple[dict[str, dict], int]:
-    """The entries of a checkpoint's files by name, and how often what it holds has been changed.
-
-    Raises:
-        CheckpointError: there is no checkpoint, or its manifest is damaged or of another format.
-    """
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder}: expected a checkpoint folder, found none; `mome train --out` makes one")
-    path = folder / "manifest.json"
-    if not path.exists():
-        raise CheckpointError(f"{folder}: expected a mome checkpoint, but it has no manifest.json; {MEND}")
-    manifest = _read_json(path)
-    if manifest.get("format") != FORMAT:
-        got = manifest.get("format")
-        raise CheckpointError(f"{path}: expected checkpoint format {FORMAT}, got {got!r}; update mome or teach again")
-    if not isinstance(manifest.get("files"), dict):
-        raise CheckpointError(f"{path}: damaged: expected a table `files`, found none; {MEND}")
-    generation = manifest.get("generation", 0)
-    if type(generation) is not int or generation < 0:
-        raise CheckpointError(f"{path}: damaged: expected a number `generation`, got {generation!r}; {MEND}")
-    return manifest["files"], generation
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged: expected JSON ({error}); {MEND}") from None
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: damaged: expected a JSON object, got {type(value).__name__}; {MEND}")
-    return value
-
-
-def _checked(folder: Path, files: dict[str, dict], name: str) -> Path:
-    """The path of a file that the manifest names, once it is known to be the one."""
-    entry = files.get(name)
-    if not isinstance(entry, dict):
-        raise CheckpointError(f"{folder / 'manifest.json'}: expected an entry for {name}, found none; {MEND}")
-    path = _path_of(folder, name, entry)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: missing; {MEND}")
-    size = path.stat().st_size
-    if size != entry.get("bytes"):
-        raise CheckpointError(f"{path}: damaged: expected {entry.get('bytes')} bytes, got {size}; {MEND}")
-    if size <= FULL_HASH_BYTES and sha256_of(path) != entry.get("sha256"):
-        raise CheckpointError(f"{path}: damaged or foreign: its sha256 is not the manifest's; {MEND}")
-    return path
-
-
-def _path_of(folder: Path, name: str, entry: dict) -> Path:
-    """Where a file lies: under its own name, or that with the number of a change, and never outside the folder."""
-    file = entry.get("file", name)
-    if not isinstance(file, str) or without_number(file) != name:
-        raise CheckpointError(
-            f"{folder / 'manifest.json'}: damaged: expected {name} in a file of that name, got {file!r}; {MEND}"
-        )
-    return folder / file
-
-
-def without_number(file: str) -> str:
-    """The name of a file without the number of the change that wrote it.
-
-    >>> without_number("facts.12.jsonl"), without_number("facts.jsonl")
-    ('facts.jsonl', 'facts.jsonl')
-    """
-    return re.sub(r"^(\w+)\.[0-9]+\.(\w+)$", r"\1.\2", file)
-
-
 def _read_config(path: Path) -> MoMEConfig:
-    fields = _read_json(path)
+    fields = read_json(path)
     if fields.get("model_type") != "mome":
         raise CheckpointError(f"{path}: expected model_type 'mome', got {fields.get('model_type')!r}; {MEND}")
+    return _config_of(path, fields)
+
+
+def _config_of(path: Path, fields: dict) -> MoMEConfig:
+    """A configuration of its own fields, each of which may hold anything."""
+    known = inspect.signature(MoMEConfig.__init__).parameters.keys() - {"self", "kwargs"}
     try:
-        return MoMEConfig.from_dict(fields)
+        config = MoMEConfig(**{name: value for name, value in fields.items() if name in known})
+        config.check()
     except SettingsError as error:
         raise CheckpointError(f"{path}: {error}; {MEND}") from None
+    return config
 
 
 def _read_tensors(path: Path, shapes: dict[str, tuple[int | None, ...]]) -> dict[str, Tensor]:
@@ -193,8 +119,10 @@ def check_tensors(path: Path, tensors: dict[str, Tensor], shapes: dict[str, tupl
 
 
 def _read_router(path: Path, config: MoMEConfig) -> Router:
+    with torch.device("meta"):  # shapes alone: a damaged configuration may ask for more than there is memory
+        shapes = {name: tuple(table.shape) for name, table in new_router(config).state_dict().items()}
+    tensors = _read_tensors(path, shapes)
     router = new_router(config)
-    tensors = _read_tensors(path, {name: tuple(t.shape) for name, t in router.state_dict().items()})
     router.load_state_dict(tensors)
     return router
 
@@ -221,8 +149,8 @@ def _read_bank(experts_path: Path, keys_path: Path, config: MoMEConfig, num_fact
     for name, table in experts.items():
         if len(table) != num_experts:
             raise CheckpointError(f"{path}: tensor {name}: expected {num_experts} rows, got {len(table)}; {MEND}")
-    for name in ("down", "up"):
-        _check_dtype(path, name, experts[name], config.dtype_of_experts)
+    for name, dtype in (("down", config.dtype_of_experts), ("up", config.dtype_of_experts), ("token", torch.int32)):
+        _check_dtype(path, name, experts[name], dtype)
     _check_numbers(path, "fact", experts["fact"], num_facts)
     path = keys_path
     keys = _read_tensors(
@@ -257,14 +185,13 @@ def _check_numbers(path: Path, name: str, numbers: Tensor, bound: int) -> None:
         raise CheckpointError(f"{path}: tensor {name}: expected numbers from 0 to {bound - 1}, got {got}; {MEND}")
 
 
-def _read_index(folder: Path, entry: dict | None, config: MoMEConfig, bank: Bank) -> TorchIndex | FaissIndex:
+def _read_index(folder: Path, files: Entries, config: MoMEConfig, bank: Bank) -> TorchIndex | FaissIndex:
     kind = kind_for(config.index, bank.num_keys)
-    if kind != EXACT and isinstance(entry, dict):
-        path = _path_of(folder, "index.faiss", entry)
+    if kind != EXACT:
         # A cache that cannot be read, by another version of FAISS for one, is no loss.
         with suppress(CheckpointError):
-            if path.is_file() and entry.get("sha256") == sha256_of(path):
-                return FaissIndex.read(path, config.d_subject, kind, bank.num_keys)
+            path = checked(folder, files, "index.faiss", in_full=True)
+            return FaissIndex.read(path, config.d_subject, kind, bank.num_keys)
     return build_index(bank.keys[:, : config.d_subject], kind)
 
 
@@ -279,7 +206,7 @@ def summarize(folder: Path) -> dict:
         CheckpointError: as `load` does.
     """
     parts, files = load(folder), read_manifest(folder)[0]
-    report = _read_json(_checked(folder, files, "report.json")) if "report.json" in files else {}
+    report = read_json(checked(folder, files, "report.json")) if "report.json" in files else {}
     return {
         "facts": len(parts.ledger),
         "experts": parts.bank.num_experts,
@@ -302,8 +229,8 @@ def load_router(folder: Path, config: MoMEConfig) -> tuple[MoMEConfig, Router]:
     """
     path, fields = _router_description(folder)
     files, _ = read_manifest(folder)
-    _checked(folder, files, path.name)
-    weights = _checked(folder, files, "router.safetensors")
+    checked(folder, files, path.name)
+    weights = checked(folder, files, "router.safetensors")
     missing = [name for name in ROUTER_FIELDS if name not in fields]
     if missing:
         raise CheckpointError(f"{path}: damaged: the fields {missing} are missing; {MEND}")
@@ -312,12 +239,14 @@ def load_router(folder: Path, config: MoMEConfig) -> tuple[MoMEConfig, Router]:
             f"{folder}: trained for a backbone with fingerprint {str(fields['fingerprint'])[:12]}, got "
             f"{config.backbone!r} with {config.fingerprint[:12]}; train a router for this backbone with `mome route`"
         )
-    merged = MoMEConfig.from_dict({**config.to_dict(), **{name: fields[name] for name in ROUTER_FIELDS}})
-    if max(merged.feature_layers) > merged.sites[0]:
+    own = {name: fields[name] for name in ROUTER_FIELDS}
+    merged = _config_of(path, {**config.to_dict(), **own, "sites": [MAX_LAYERS - 1]})
+    if max(merged.feature_layers) > config.sites[0]:
         raise CheckpointError(
-            f"{folder}: its router reads layers {merged.feature_layers}, above the first site {merged.sites[0]}; train "
+            f"{folder}: its router reads layers {merged.feature_layers}, above the first site {config.sites[0]}; train "
             "a router for these sites with `mome route`"
         )
+    merged.sites = config.sites
     return merged, _read_router(weights, merged)
 
 
@@ -325,14 +254,13 @@ def read_router_report(folder: Path) -> dict:
     """What was measured when a saved router, or a checkpoint's, was calibrated."""
     path, fields = _router_description(folder)
     if path.name == "config.json":
-        entry = read_manifest(folder)[0].get("report.json")
-        stored = _path_of(folder, "report.json", entry) if isinstance(entry, dict) else None
-        return _read_json(stored).get("router", {}) if stored is not None and stored.is_file() else {}
+        stored = path_of(folder, read_manifest(folder)[0], "report.json")
+        return read_json(stored).get("router", {}) if stored is not None and stored.is_file() else {}
     return fields.get("report", {})
 
 
 def _router_description(folder: Path) -> tuple[Path, dict]:
     for name in ("router.json", "config.json"):
         if (folder / name).is_file():
-            return folder / name, _read_json(folder / name)
+            return folder / name, read_json(folder / name)
     raise CheckpointError(f"{folder}: expected a router made by `mome route`, or a checkpoint; found neither")

@@ -85,7 +85,14 @@ def settings_from(command: str, kind: type, argv: list[str]) -> Any:
     parser.add_argument("--config", action="config", help="YAML file with settings; options on the line override it")
     parser.add_class_arguments(kind, None)
     switches = {f"--{name}" for name, field in kind.__dataclass_fields__.items() if field.type == "bool"}
-    namespace = parser.instantiate(parser.parse_args(_spelled(argv, switches)))
+    try:
+        namespace = parser.parse_args(_spelled(argv, switches))
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"--config: expected a YAML file in UTF-8 ({error}); save it as UTF-8") from None
+    for name, field in kind.__dataclass_fields__.items():
+        if namespace[name] is None and field.default is not None:
+            raise SettingsError(f"--{name}: expected a value, got null; leave it out for the default")
+    namespace = parser.instantiate(namespace)
     return kind(**{name: namespace[name] for name in kind.__dataclass_fields__})
 
 

@@ -9,6 +9,18 @@ from mome.errors import SettingsError
 
 EMBEDDED = "embedded"
 EXPERT_DTYPES = ("float32", "bfloat16")
+# Least and most of what counts, beyond which a stored configuration is taken to be damaged.
+COUNTS = (
+    ("d_model", 1, 2**20),
+    ("rank", 0, 2**12),
+    ("num_heads", 1, 2**10),
+    ("num_relation_heads", 1, 2**10),
+    ("d_head", 1, 2**12),
+    ("d_feature", 1, 2**20),
+    ("num_neighbours", 1, 2**12),
+)
+TEXTS = ("backbone", "revision", "fingerprint", "index", "join", "end")
+MAX_LAYERS = 2**12
 
 
 class MoMEConfig(PreTrainedConfig):
@@ -107,3 +119,37 @@ class MoMEConfig(PreTrainedConfig):
     def d_key(self) -> int:
         """Width of both parts."""
         return self.d_subject + self.d_relation
+
+    def check(self) -> None:
+        """Stop where a field of a stored configuration holds what no memory was made with.
+
+        Raises:
+            SettingsError: so it is; the message names the field.
+        """
+        for name, least, most in COUNTS:
+            value = getattr(self, name)
+            if type(value) is not int or not least <= value <= most:
+                raise SettingsError(f"{name}: expected a whole number from {least} to {most:,}, got {_shown(value)}")
+        for name in TEXTS:
+            value = getattr(self, name)
+            if not isinstance(value, str) and not (name == "revision" and value is None):
+                raise SettingsError(f"{name}: expected a text, got {_shown(value)}")
+        for name in ("subject_weight", "kind_similarity"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not abs(value) < 1e6:
+                raise SettingsError(f"{name}: expected a number, got {_shown(value)}")
+        for name in ("sites", "feature_layers"):
+            value = getattr(self, name)
+            if not isinstance(value, list) or not all(type(n) is int and 0 <= n < MAX_LAYERS for n in value):
+                raise SettingsError(f"{name}: expected numbers of layers, got {_shown(value)}")
+            if not value or value != sorted(set(value)):
+                raise SettingsError(f"{name}: expected one layer or more, each once, ascending, got {_shown(value)}")
+        if max(self.feature_layers) > min(self.sites):
+            raise SettingsError(
+                f"feature_layers {self.feature_layers}: expected none above the first site, got sites {self.sites}"
+            )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -29,6 +29,7 @@ NUM_TUNING_QUERIES = 2_000
 # Length of the random vector that makes a tuning query of a key: their cosine is then 0.9.
 TUNING_NOISE = 0.48
 MAX_FRESH_KEYS = 4_096
+MAX_FACTORY = 200  # characters
 MAX_SCORES = 2**26  # similarities held at once by exact search, 256 MB
 
 
@@ -112,10 +113,13 @@ class FaissIndex:
         self.removed = torch.empty(0, dtype=torch.int64)
         self._is_live: faiss.IDSelector | None = None  # None: all are
         try:
+            if len(factory) > MAX_FACTORY:  # FAISS would crash over a very long one
+                raise RuntimeError(f"a text of {len(factory):,} characters")
             self.inner: faiss.Index = faiss.index_factory(d_subject, factory, faiss.METRIC_INNER_PRODUCT)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             raise SettingsError(
-                f"index: {factory!r} is not a FAISS factory string for {d_subject}-wide keys ({_last_line(error)}); "
+                f"index: {factory[:MAX_FACTORY]!r} is not a FAISS factory string for {d_subject}-wide keys "
+                f"({_last_line(error)}); "
                 'use "auto", "exact", "Flat", "IVF256,Flat", "HNSW32", "PQ16" or another form of the index factory'
             ) from None
 
@@ -242,12 +246,8 @@ class FaissIndex:
             left.inner.remove_ids(faiss.IDSelectorBatch(self.removed.numpy()))
         except RuntimeError:
             return None
-        inverted = faiss.try_extract_index_ivf(left.inner)
-        if inverted is not None:  # it keeps the numbers that the keys had
-            for number in range(inverted.nlist):
-                size = inverted.invlists.list_size(number)
-                ids = faiss.rev_swig_ptr(inverted.invlists.get_ids(number), size) if size else np.empty(0, np.int64)
-                ids[:] = rank.numpy()[ids]
+        for ids in _lists(left.inner):  # an inverted file keeps the numbers that the keys had
+            ids[:] = rank.numpy()[ids]
         return left
 
     def write(self, path: Path) -> None:
@@ -272,13 +272,29 @@ class FaissIndex:
         index = FaissIndex(d_subject, factory)
         try:
             index.inner = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             raise CheckpointError(f"index.faiss: not a readable FAISS index ({_last_line(error)})") from None
         if (index.inner.d, index.inner.ntotal) != (d_subject, num_keys):
             got = f"{index.inner.ntotal} keys of width {index.inner.d}"
             raise CheckpointError(f"index.faiss: expected {num_keys} keys of width {d_subject}, got {got}")
+        lists = _lists(index.inner)
+        if lists and not np.array_equal(np.sort(np.concatenate(lists)), np.arange(num_keys)):
+            raise CheckpointError(f"index.faiss: expected the numbers of {num_keys} keys, each once; got others")
         index.is_mapped = True
         return index
+
+
+def _lists(index: faiss.Index) -> list[np.ndarray]:
+    """The numbers of the keys in every list of an inverted file, to be read or written; of other kinds none."""
+    import faiss
+
+    inverted = faiss.try_extract_index_ivf(index)
+    if inverted is None:
+        return []
+    lists = inverted.invlists
+    assert lists is not None
+    sizes = [(number, lists.list_size(number)) for number in range(inverted.nlist)]
+    return [faiss.rev_swig_ptr(lists.get_ids(number), size) for number, size in sizes if size]
 
 
 def nearest(queries: Tensor, keys: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ class StoredFacts(Sequence[Fact]):
         line = os.pread(self.file.fileno(), end - start, start)
         try:
             return Fact.from_record(json.loads(line))
-        except (ValueError, KeyError, TypeError, FactsError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, FactsError) as error:
             raise CheckpointError(f"{self.path}, line {number + 1}: expected a fact ({error}); {self.mend}") from None
 
     def extend(self, facts: Sequence[Fact]) -> None:

@@ -76,9 +76,11 @@ class Mentions:
         (row, key), pair_of = unique_pairs(row, key, len(self.subject))  # [U] each, [L]
         initial = self.subject[key, :, 0]  # [U, V]
         # Few subjects have as much as their first token in the text: only these are compared with it.
-        stands = torch.zeros(len(seen), max(int(initial.max()), int(seen.max())) + 2, dtype=torch.bool)
-        stands = stands.to(row.device).scatter_(1, seen + 1, True)  # [B, W + 1], NO_TOKEN first
-        near = ((stands[row[:, None], initial + 1] & (initial != NO_TOKEN)).any(1)).nonzero()[:, 0]
+        last = int(seen.max())
+        stands = torch.zeros(len(seen), last + 2, dtype=torch.bool, device=row.device)
+        stands.scatter_(1, seen + 1, True)  # [B, W + 1], NO_TOKEN first
+        looked_up = initial.clamp(NO_TOKEN, last) + 1
+        near = ((stands[row[:, None], looked_up] & (initial != NO_TOKEN)).any(1)).nonzero()[:, 0]
         has_text = (initial != NO_TOKEN).any(1)[pair_of]
         if not len(near):
             return ~has_text

@@ -34,6 +34,7 @@ from mome.facts import Fact
 from mome.index import FaissIndex, TorchIndex, build_index
 from mome.joining import Joiner
 from mome.ledger import Ledger
+from mome.manifest import read_manifest
 from mome.memory import CLOSED, Features, Gate, MemoryState, Routing, attend_text, route
 from mome.mention import NO_TOKEN, Mentions
 from mome.router import Router
@@ -425,7 +426,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
             CheckpointError: as `from_pretrained` does, and where this memory was opened from none.
         """
         folder, generation = self._opened_from("reload")
-        if checkpoint.read_manifest(folder)[1] == generation:
+        if read_manifest(folder)[1] == generation:
             return False
         self._take_up(checkpoint.load(folder))
         return True

@@ -21,21 +21,12 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from mome.checkpoint import (
-    EXPERT_TABLES,
-    FORMAT,
-    KEY_TABLES,
-    ROUTER_FIELDS,
-    Parts,
-    read_manifest,
-    read_router_report,
-    sha256_of,
-    without_number,
-)
+from mome.checkpoint import EXPERT_TABLES, KEY_TABLES, ROUTER_FIELDS, Parts, read_router_report
 from mome.config import MoMEConfig
 from mome.errors import CheckpointError, FactsError
 from mome.facts import write_facts
 from mome.index import EXACT, FaissIndex, TorchIndex, build_index, kind_for
+from mome.manifest import Entries, entry_of, read_manifest, without_number, write_manifest
 from mome.router import Router
 from mome.tables import Table, parts_of, write_tables
 
@@ -56,7 +47,7 @@ def save(folder: Path, parts: Parts, report: dict, files: dict[str, bytes] | Non
         _write_facts(parts, report, lambda name: new / name)
         for name, content in (files or {}).items():
             (new / name).write_bytes(content)
-        _write_manifest(new / "manifest.json", _entries(new))
+        write_manifest(new / "manifest.json", _entries(new))
 
     write_folder(folder, fill)
 
@@ -120,14 +111,14 @@ def commit(folder: Path, parts: Parts) -> int:
     return generation + 1
 
 
-def _describe(manifest: Path, files: dict[str, dict], new: dict[str, Path], generation: int) -> dict[str, dict]:
+def _describe(manifest: Path, files: Entries, new: dict[str, Path], generation: int) -> Entries:
     """Write a manifest that names the new files, once they are on the disk; returns its entries."""
     written = {name: path for name, path in new.items() if path.exists()}
     for path in written.values():
         _flush(path)
     entries = {name: entry for name, entry in files.items() if name not in CHANGING}
-    entries |= {name: {"file": path.name, **_entry(path)} for name, path in written.items()}
-    _write_manifest(manifest, entries, generation)
+    entries |= {name: {"file": path.name, **entry_of(path)} for name, path in written.items()}
+    write_manifest(manifest, entries, generation)
     _flush(manifest)
     return entries
 
@@ -137,7 +128,7 @@ def _numbered(name: str, generation: int) -> str:
     return f"{stem}.{generation}.{kind}"
 
 
-def _remove_unnamed(folder: Path, files: dict[str, dict]) -> None:
+def _remove_unnamed(folder: Path, files: Entries) -> None:
     """Remove the files of other versions, also those that a process left which was killed while it wrote."""
     named = {entry.get("file", name) for name, entry in files.items()}
     for path in folder.iterdir():
@@ -174,7 +165,7 @@ def save_router(folder: Path, config: MoMEConfig, router: Router, report: dict) 
         fields = {name: getattr(config, name) for name in ROUTER_FIELDS}
         text = json.dumps({**fields, "report": report}, indent=1) + "\n"
         (new / "router.json").write_text(text, encoding="utf-8")
-        _write_manifest(new / "manifest.json", _entries(new))
+        write_manifest(new / "manifest.json", _entries(new))
 
     write_folder(folder, fill)
 
@@ -229,14 +220,5 @@ def _save_tables(path: Path, tables: Mapping[str, Table]) -> None:
     write_tables(path, {name: parts_of(table) for name, table in tables.items()})
 
 
-def _entries(folder: Path) -> dict[str, dict]:
-    return {path.name: _entry(path) for path in sorted(folder.iterdir())}
-
-
-def _entry(path: Path) -> dict:
-    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
-
-
-def _write_manifest(path: Path, files: dict[str, dict], generation: int = 0) -> None:
-    manifest = {"format": FORMAT, "generation": generation, "files": files}
-    path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+def _entries(folder: Path) -> Entries:
+    return {path.name: entry_of(path) for path in sorted(folder.iterdir())}

@@ -15,13 +15,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from mome import checkpoint
 from mome.bank import Bank
-from mome.checkpoint import FORMAT, load, summarize
+from mome.checkpoint import load, summarize
 from mome.config import MoMEConfig
 from mome.errors import BackboneError, CheckpointError
 from mome.facts import Fact, write_facts
 from mome.ledger import StoredFacts
+from mome.manifest import FORMAT, read_manifest, verify, write_manifest
 from mome.modeling import MoMEForCausalLM
 from mome.saving import write_folder
 from tests.mome.damage import seal
@@ -203,15 +203,19 @@ def test_a_foreign_file_of_the_same_size_is_refused(taught, folder, tmp_path):
 
 
 def test_a_large_file_is_checked_by_size_and_header_alone(folder, monkeypatch):
-    monkeypatch.setattr(checkpoint, "FULL_HASH_BYTES", 1000)
+    monkeypatch.setattr("mome.manifest.FULL_HASH_BYTES", 1000)
     path = folder / "experts.safetensors"
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 4]))
     load(folder)
+    with pytest.raises(CheckpointError, match=f"{path}: damaged or foreign"):
+        verify(folder)
     path.write_bytes(bytes([data[0] ^ 4]) + data[1:])
     refused(folder, f"{path}: not a readable safetensors file")
     path.write_bytes(data[:-1])
     refused(folder, f"{path}: damaged: expected {len(data)} bytes")
+    path.write_bytes(data)
+    assert verify(folder) == len(list(folder.iterdir())) - 1, "all but the manifest itself"
 
 
 @pytest.mark.parametrize(
@@ -228,8 +232,24 @@ def test_a_large_file_is_checked_by_size_and_header_alone(folder, monkeypatch):
             f'{{"format": {FORMAT}, "files": []}}'.encode(),
             ["manifest.json: damaged: expected a table `files`, found none"],
         ),
+        (
+            f'{{"format": {FORMAT}, "generation": 0, "files": {{}}}}'.encode(),
+            ["manifest.json: damaged: its sha256 is not that of what it says"],
+        ),
+        (b'{"format":' + b"[" * 5000, ["manifest.json: damaged: expected JSON"]),
     ],
-    ids=["missing", "empty", "truncated", "bytes", "list", "no_format", "later_format", "no_table"],
+    ids=[
+        "missing",
+        "empty",
+        "truncated",
+        "bytes",
+        "list",
+        "no_format",
+        "later_format",
+        "no_table",
+        "no_digest",
+        "deep",
+    ],
 )
 def test_a_damaged_manifest_is_refused(folder, content, words):
     path = folder / "manifest.json"
@@ -245,12 +265,22 @@ def test_a_damaged_manifest_is_refused(folder, content, words):
 @pytest.mark.parametrize("entry", [None, 5, "deleted"])
 def test_a_manifest_without_an_entry_is_refused(folder, name, entry):
     path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["files"][name] = entry
+    files, _ = read_manifest(folder)
     if entry == "deleted":
-        del manifest["files"][name]
-    path.write_text(json.dumps(manifest))
-    refused(folder, f"{path}: expected an entry for {name}, found none")
+        write_manifest(path, {key: value for key, value in files.items() if key != name})
+        refused(folder, f"{path}: expected an entry for {name}, found none")
+    else:
+        write_manifest(path, {**files, name: entry})
+        refused(folder, f"{path}: damaged: expected `bytes` and `sha256` of {name}, got {entry!r}")
+
+
+@pytest.mark.parametrize("change", [b'"bytes": 1', b'"generation": 3', b'"sha256": "0'])
+def test_a_manifest_that_was_changed_by_hand_is_refused(folder, change):
+    path = folder / "manifest.json"
+    old = re.search(rb'"%s": "?\d' % change.split(b'"')[1], path.read_bytes())
+    assert old is not None and old[0] != change
+    path.write_bytes(path.read_bytes().replace(old[0], change, 1))
+    refused(folder, f"{path}: damaged: its sha256 is not that of what it says")
 
 
 def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path):
@@ -430,7 +460,7 @@ def test_a_config_of_another_model_is_refused(folder):
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("sites", [1, 2], "tensor down: expected shape ('any', 2, 0, 64)"),
+        ("sites", [2, 3], "tensor down: expected shape ('any', 2, 0, 64)"),
         ("rank", 3, "tensor down: expected shape ('any', 1, 3, 64)"),
         ("expert_dtype", "bfloat16", "tensor down: expected torch.bfloat16, got torch.float32"),
         ("expert_dtype", "int8", "config.json: expert_dtype 'int8': expected one of float32, bfloat16"),
@@ -470,7 +500,7 @@ def test_a_backbone_that_is_gone_is_named(folder, tmp_path):
 # The index; tests/test_properties.py shows that every answer stays.
 
 
-@pytest.mark.parametrize("entry", [None, 5, "matching"])
+@pytest.mark.parametrize("entry", ["none", "another's", "matching"])
 def test_an_index_that_cannot_be_read_is_rebuilt(taught, tmp_path, entry):
     backbone = AutoModelForCausalLM.from_pretrained(taught.model.config.backbone)
     config = MoMEConfig.from_dict({**taught.model.config.to_dict(), "index": "Flat"})
@@ -480,11 +510,10 @@ def test_an_index_that_cannot_be_read_is_rebuilt(taught, tmp_path, entry):
     (tmp_path / "memory" / "index.faiss").write_bytes(b"an index of a later version")
     if entry == "matching":
         seal(tmp_path / "memory")
-    else:
-        path = tmp_path / "memory" / "manifest.json"
-        manifest = json.loads(path.read_text())
-        manifest["files"]["index.faiss"] = entry
-        path.write_text(json.dumps(manifest))
+    elif entry == "none":
+        files, _ = read_manifest(tmp_path / "memory")
+        del files["index.faiss"]
+        write_manifest(tmp_path / "memory" / "manifest.json", files)
     index = load(tmp_path / "memory").index
     index.write(tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == data

@@ -16,6 +16,7 @@ import pytest
 from mome import checkpoint, saving
 from mome.errors import CheckpointError
 from mome.facts import Fact
+from mome.manifest import read_manifest, write_manifest
 from mome.modeling import MoMEForCausalLM
 from train.answers import generate_answers
 
@@ -276,10 +277,9 @@ def test_a_checkpoint_that_is_gone(model, folder, taught):
     "file", ["../facts.jsonl", "/etc/passwd", "facts.1.json", "keys.safetensors", "facts..jsonl", 3]
 )
 def test_a_manifest_that_points_elsewhere_is_refused(folder, file):
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["files"]["facts.jsonl"]["file"] = file
-    path.write_text(json.dumps(manifest))
+    files, _ = read_manifest(folder)
+    files["facts.jsonl"]["file"] = file
+    write_manifest(folder / "manifest.json", files)
     with pytest.raises(
         CheckpointError, match=r"manifest.json: damaged: expected facts.jsonl in a file of that name, got"
     ):

@@ -1,0 +1,106 @@
+"""One fact among very many, added, corrected and forgotten in an open memory: how long it takes, and what else changes.
+
+Shapes: B facts, A tokens of an answer, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from benchmarks.faults.memories import open_memory, train_settings
+from benchmarks.memorizing.answer_losses import batches_by_prompt
+from mome.allocate import encode_facts
+from mome.decoder import max_context
+from mome.facts import Fact, read_facts
+from mome.joining import Joiner, right_pad
+from mome.modeling import MoMEForCausalLM
+from train.answers import generate_ids
+from train.progress import bar, console
+from train.settings import BackboneSettings
+from train.teach import teach
+
+
+def change_one_fact(settings: BackboneSettings, facts: Path, num: int, num_changes: int, work: Path) -> dict:
+    """Teach so many facts, change others, one at a time, and compare what these say, before and behind all changes,
+    and the logits with which they say it, behind every kind of change."""
+    folder, num_taught = work / "large", num + 2 * num_changes
+    if not folder.exists():
+        resume = (work / "large.work" / "settings.json").exists()
+        teach(train_settings(settings, facts=facts, on_conflict="first", limit=num_taught, out=folder, resume=resume))
+    model, joiner = open_memory(folder)
+    taught = list(model.facts)
+    ids = {fact.id for fact in taught}
+    untaught = [fact for fact in read_facts(facts, on_conflict="first").facts if fact.id not in ids]
+    rng = random.Random(settings.seed)
+    changed, new = rng.sample(taught, 2 * num_changes), rng.sample(untaught, num_changes)
+    corrections, gone = changed[:num_changes], changed[num_changes:]
+    others = [fact for fact in taught if fact not in set(changed)]
+    corrections = [replace(fact, answers=(rng.choice(new).answer,)) for fact in corrections]
+    result: dict[str, float] = {"num_facts": len(others), "num_changes": num_changes}
+    said, sure = answers(model, joiner, others), logits(model, joiner, others)
+    result["recall_of_the_others"] = sum(a == fact.answer for a, fact in zip(said, others, strict=True)) / len(others)
+    kinds: dict[str, tuple[Sequence[Fact], Callable[[Fact], object]]] = {
+        "add": (new, lambda fact: model.memorize([fact], joiner.tokenizer)),
+        "correct": (corrections, lambda fact: model.memorize([fact], joiner.tokenizer, update=True)),
+        "forget": (gone, lambda fact: model.forget([fact.id])),
+    }
+    for kind, (some, change) in kinds.items():
+        seconds = [_seconds(change, fact) for fact in some]
+        result |= {f"{kind}_seconds": statistics.median(seconds), f"{kind}_seconds_most": max(seconds)}
+        result[f"{kind}_changed_logits"] = num_unlike(sure, logits(model, joiner, others))
+        console.print(f"{kind}: {statistics.median(seconds):.4f} s, at most {max(seconds):.4f} s")
+    result["changed_answers"] = num_unlike(said, answers(model, joiner, others))
+    right = [answers(model, joiner, some) == [fact.answer for fact in some] for some in (new, corrections)]
+    with model.memory_disabled():
+        bare = answers(model, joiner, gone)
+    still = num_unlike(answers(model, joiner, gone), bare)
+    result |= {"added_right": int(right[0]), "corrected_right": int(right[1]), "forgotten_unlike_bare": still}
+    start = time.perf_counter()
+    model.save_changes()
+    return {**result, "save_changes_seconds": time.perf_counter() - start}
+
+
+def _seconds(change: Callable[[Fact], object], fact: Fact) -> float:
+    start = time.perf_counter()
+    change(fact)
+    return time.perf_counter() - start
+
+
+def num_unlike(before: Sequence, behind: Sequence) -> int:
+    """How many entries differ."""
+    return sum(a != b for a, b in zip(before, behind, strict=True))
+
+
+def answers(model: MoMEForCausalLM, joiner: Joiner, facts: Sequence[Fact]) -> list[str]:
+    """Greedy answers to the facts' prompts."""
+    prompts, taught = encode_facts(list(facts), joiner, max_context(model))
+    num_new = [len(ids) for ids in taught]
+    with bar("ask", len(facts)) as advance:
+        said = generate_ids(model, joiner.tokenizer, prompts, num_new, advance=advance)
+    return [joiner.decode(ids) for ids in said]
+
+
+@torch.no_grad()
+def logits(model: MoMEForCausalLM, joiner: Joiner, facts: Sequence[Fact]) -> list[bytes]:
+    """Digests of the logits behind every prompt and every token of its answer, bit for bit."""
+    prompts, said = encode_facts(list(facts), joiner, max_context(model))
+    digests = [b""] * len(facts)
+    with bar("read the logits", len(facts)) as advance:
+        for numbers in batches_by_prompt(prompts, said):
+            num_asked = len(prompts[numbers[0]])
+            tokens, mask = right_pad([prompts[n] + said[n] for n in numbers])
+            with model.asked(num_asked):
+                found = model(input_ids=tokens, attention_mask=mask, use_cache=False).logits[:, num_asked - 1 :]
+            for number, row in zip(numbers, found, strict=True):  # row [A, V]
+                spoken = row[: len(said[number])].contiguous()
+                digests[number] = hashlib.blake2b(spoken.numpy().tobytes(), digest_size=16).digest()
+            advance(len(numbers))
+    return digests

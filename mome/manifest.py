@@ -1,0 +1,145 @@
+"""The manifest of a checkpoint: which files it consists of, their sizes and digests, and how often it was changed.
+
+It vouches for every other file, and for itself: `sha256` is the digest of all else in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from mome.errors import CheckpointError
+
+FORMAT = 5
+FILE = "manifest.json"
+# Larger files are checked by size and header alone when they are opened, so that opening reads almost nothing.
+FULL_HASH_BYTES = 256 * 2**20
+MEND = "restore the file from a copy, or teach again"
+
+Entries = dict[str, dict]  # by the name of the file: `bytes`, `sha256`, and `file` where it has a number
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def entry_of(path: Path) -> dict:
+    """What a manifest says of a file as it is."""
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def write_manifest(path: Path, files: Entries, generation: int = 0) -> None:
+    """Write a manifest over these files; `generation` is how often they were changed."""
+    manifest = {"format": FORMAT, "generation": generation, "files": files}
+    text = json.dumps({**manifest, "sha256": _own_sha256(manifest)}, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _own_sha256(manifest: Mapping) -> str:
+    fields = {name: value for name, value in manifest.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def read_manifest(folder: Path) -> tuple[Entries, int]:
+    """The entries of a checkpoint's files by name, and how often what it holds has been changed.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or its manifest is damaged or of another format.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: expected a checkpoint folder, found none; `mome train --out` makes one")
+    path = folder / FILE
+    if not path.exists():
+        raise CheckpointError(f"{folder}: expected a mome checkpoint, but it has no {FILE}; {MEND}")
+    manifest = read_json(path)
+    if manifest.get("format") != FORMAT:
+        got = manifest.get("format")
+        raise CheckpointError(f"{path}: expected checkpoint format {FORMAT}, got {got!r}; update mome or teach again")
+    files, generation = manifest.get("files"), manifest.get("generation")
+    if not isinstance(files, dict):
+        raise CheckpointError(f"{path}: damaged: expected a table `files`, found none; {MEND}")
+    if type(generation) is not int or generation < 0:
+        raise CheckpointError(f"{path}: damaged: expected a number `generation`, got {generation!r}; {MEND}")
+    for name, entry in files.items():
+        _check_entry(path, name, entry)
+    if manifest.get("sha256") != _own_sha256(manifest):
+        raise CheckpointError(f"{path}: damaged: its sha256 is not that of what it says; {MEND}")
+    return files, generation
+
+
+def _check_entry(path: Path, name: str, entry: object) -> None:
+    if not isinstance(entry, dict) or type(entry.get("bytes")) is not int or not isinstance(entry.get("sha256"), str):
+        raise CheckpointError(f"{path}: damaged: expected `bytes` and `sha256` of {name}, got {entry!r}; {MEND}")
+    file = entry.get("file", name)
+    # A name with a folder in it could lead out of the checkpoint.
+    if not isinstance(file, str) or without_number(file) != name or Path(file).name != file:
+        raise CheckpointError(f"{path}: damaged: expected {name} in a file of that name, got {file!r}; {MEND}")
+
+
+def without_number(file: str) -> str:
+    """The name of a file without the number of the change that wrote it.
+
+    >>> without_number("facts.12.jsonl"), without_number("facts.jsonl")
+    ('facts.jsonl', 'facts.jsonl')
+    """
+    return re.sub(r"^(\w+)\.[0-9]+\.(\w+)$", r"\1.\2", file)
+
+
+def path_of(folder: Path, files: Entries, name: str) -> Path | None:
+    """Where a file lies, under its own name or that with the number of a change; None where there is none."""
+    return folder / files[name].get("file", name) if name in files else None
+
+
+def checked(folder: Path, files: Entries, name: str, in_full: bool = False) -> Path:
+    """The path of a file that the manifest names, once it is known to be the one.
+
+    Args:
+        in_full: compare the digest of a large file too.
+
+    Raises:
+        CheckpointError: it is missing, or another one.
+    """
+    path = path_of(folder, files, name)
+    if path is None:
+        raise CheckpointError(f"{folder / FILE}: expected an entry for {name}, found none; {MEND}")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: missing; {MEND}")
+    size, entry = path.stat().st_size, files[name]
+    if size != entry["bytes"]:
+        raise CheckpointError(f"{path}: damaged: expected {entry['bytes']} bytes, got {size}; {MEND}")
+    if (in_full or size <= FULL_HASH_BYTES) and sha256_of(path) != entry["sha256"]:
+        raise CheckpointError(f"{path}: damaged or foreign: its sha256 is not the manifest's; {MEND}")
+    return path
+
+
+def verify(folder: Path) -> int:
+    """Compare every file of a checkpoint with its digest, however large it is; returns how many there are.
+
+    Raises:
+        CheckpointError: one is missing, or another one; or there is no checkpoint.
+    """
+    files, _ = read_manifest(folder)
+    return len([checked(folder, files, name, in_full=True) for name in files])
+
+
+def read_json(path: Path) -> dict:
+    """The JSON object that a file holds.
+
+    Raises:
+        CheckpointError: it holds none.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise CheckpointError(f"{path}: damaged: expected JSON ({error}); {MEND}") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path}: damaged: expected a JSON object, got {type(value).__name__}; {MEND}")
+    return value
