@@ -16,7 +16,6 @@ have the number of the change in their names, such as facts.1.jsonl, and the man
 from __future__ import annotations
 
 import inspect
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +96,7 @@ def _read_tensors(path: Path, shapes: dict[str, tuple[int | None, ...]]) -> dict
     """Read a safetensors file that must hold exactly these tensors; None stands for any size."""
     try:
         tensors = read_tables(path)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError) as error:  # torch's own where the file has just gone
         raise CheckpointError(f"{path}: not a readable safetensors file ({error}); {MEND}") from None
     check_tensors(path, tensors, shapes)
     return tensors
@@ -188,10 +187,14 @@ def _check_numbers(path: Path, name: str, numbers: Tensor, bound: int) -> None:
 def _read_index(folder: Path, files: Entries, config: MoMEConfig, bank: Bank) -> TorchIndex | FaissIndex:
     kind = kind_for(config.index, bank.num_keys)
     if kind != EXACT:
-        # A cache that cannot be read, by another version of FAISS for one, is no loss.
-        with suppress(CheckpointError):
+        try:
             path = checked(folder, files, "index.faiss", in_full=True)
             return FaissIndex.read(path, config.d_subject, kind, bank.num_keys)
+        except CheckpointError:
+            # A cache that cannot be read, by another version of FAISS for one, is no loss; one that another process has
+            # just replaced is found anew.
+            if read_manifest(folder)[0] != files:
+                raise
     return build_index(bank.keys[:, : config.d_subject], kind)
 
 

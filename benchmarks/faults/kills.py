@@ -26,9 +26,8 @@ from train.progress import bar
 from train.settings import BackboneSettings, TrainSettings
 from train.teach import teach
 
-# How often each is drawn: those that learn nothing are over in no time.
-CHANGES = {"add": 3, "update": 1, "forget": 3, "save": 3}
-MAX_DELAY = 0.6  # seconds; about ten changes
+# Seconds within which a change is mostly over: the moment of a kill is drawn from them, and may be behind its end.
+CHANGES = {"add": 0.1, "update": 0.1, "forget": 0.05, "save": 0.05}
 MIN_FACTS = 8
 # What tells when and how long a training ran differs from one to the next.
 NOT_COMPARED = ("report.json", "report.html", "manifest.json", ".lock")
@@ -47,8 +46,9 @@ def kill_changes(small: Small, num: int, seed: int, work: Path) -> dict[str, int
         for number in range(num):
             journal.unlink(missing_ok=True)
             process = start(change_for_ever, folder, small, seed + number, journal)
-            wait_for(journal)
-            time.sleep(rng.uniform(0, MAX_DELAY))
+            aim = list(CHANGES)[number % len(CHANGES)]
+            wait_for(journal, lambda line, aim=aim: line["change"] == aim)
+            time.sleep(rng.uniform(0, CHANGES[aim]))
             process.kill()
             process.join()
             assert process.exitcode == KILLED, f"the process ended by itself: {process.exitcode}"
@@ -71,7 +71,7 @@ def change_for_ever(folder: Path, small: Small, seed: int, journal: Path) -> Non
     while True:
         facts = {fact.id: fact for fact in model.facts}
         absent = [fact for fact in (*small.taught, *small.spare) if fact.id not in facts]
-        change = rng.choices([*CHANGES], [*CHANGES.values()])[0]
+        change = rng.choice([*CHANGES])
         if len(facts) < MIN_FACTS or (change == "add" and not absent):
             change = "add" if absent else "forget"
         number += 1

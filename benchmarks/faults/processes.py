@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import time
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from train.progress import console
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["benchmarks.faults.memories", "train.teach", "lightning.pytorch.loggers", "faiss"])
 KILLED = -9
-MAX_START_SECONDS = 60
+MAX_WAIT = 120.0  # seconds
 
 
 def start(function, *given) -> BaseProcess:
@@ -32,18 +33,6 @@ def _alone(function, given) -> None:
     console.quiet = True
     disable_progress_bar()
     function(*given)
-
-
-def wait_for(path: Path) -> None:
-    """Until a process has written its first line.
-
-    Raises:
-        AssertionError: it did not.
-    """
-    end = time.monotonic() + MAX_START_SECONDS
-    while not path.exists() or not path.stat().st_size:
-        assert time.monotonic() < end, f"{path}: no process has begun to write it"
-        time.sleep(0.01)
 
 
 class Lines:
@@ -61,6 +50,18 @@ class Lines:
             whole = file.read().rpartition(b"\n")[0]
         self.place += len(whole) + 1 if whole else 0
         return [json.loads(line) for line in whole.splitlines()]
+
+
+def wait_for(path: Path, is_wanted: Callable[[dict], bool]) -> None:
+    """Until a process has written such a line.
+
+    Raises:
+        AssertionError: it did not.
+    """
+    lines, end = Lines(path), time.monotonic() + MAX_WAIT
+    while not any(map(is_wanted, lines.new())):
+        assert time.monotonic() < end, f"{path}: no process has written what was waited for"
+        time.sleep(0.001)
 
 
 class Journal:
