@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "train": "teach a backbone a file of facts and write a checkpoint",
     "ask": "ask a checkpoint, and see which fact answered",
+    "annotate": "read a text, and see which of its words taught facts say too, and where they say others",
     "eval": "measure recall, generality and locality of a checkpoint",
     "facts": "list, add, correct and forget the facts of a checkpoint",
     "inspect": "show what a checkpoint holds",
@@ -171,6 +172,54 @@ def _ask(argv: list[str]) -> None:
     _print_answer(given, tokenizer, args.trace)
 
 
+def _annotate(argv: list[str]) -> None:
+    parser = _parser("annotate")
+    parser.add_argument("checkpoint", type=Path, help="folder made by `mome train`")
+    parser.add_argument("text", type=str, nargs="?", help="the text")
+    parser.add_argument("--file", type=Path, help="read the text from this file, in UTF-8")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    args = parser.parse_args(argv)
+    if (args.text is None) == (args.file is None):
+        raise SettingsError("annotate: expected a text or --file, and not both")
+    text = args.text if args.file is None else _read_text(args.file)
+    from mome.annotate import annotate
+
+    model, tokenizer = _open(args.checkpoint)
+    spans = annotate(model, tokenizer, text)
+    if args.json:
+        _print_json({"spans": [span.to_dict() for span in spans]})
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown, table = Text(), Table("", "fact", "prompt", "says", "text", "similarity", "margin")
+    for span in spans:
+        shown.append(printable(span.text), "" if span.agrees is None else "green" if span.agrees else "bold red")
+        if span.fact_id is not None:
+            shown.append(f"[{table.row_count + 1}{'' if span.agrees else '!'}]")
+            prompt = model.facts[span.fact_id].prompt
+            texts = (
+                span.fact_id,
+                prompt,
+                span.fact_answer or "",
+                f"{'' if span.agrees else 'not '}{span.text.strip()}",
+            )
+            numbers = ("–" if number is None else f"{number:.3f}" for number in (span.similarity, span.margin))
+            table.add_row(str(table.row_count + 1), *(Text(printable(each)) for each in texts), *numbers)
+    console = Console(highlight=False)
+    console.print(shown, soft_wrap=True)
+    console.print(table if table.row_count else "no taught fact speaks for any of it")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(f"{path}: expected a text file in UTF-8 ({reason}); check the path") from None
+
+
 FACT_ACTIONS = {
     "list": "show ids, prompts and answers; --find TEXT only those that contain it",
     "show": "print the facts with these ids as JSON lines",
@@ -249,11 +298,15 @@ def _list_facts(facts: Ledger, find: str | None, limit: int) -> None:
 def _inspect(argv: list[str]) -> None:
     parser = _parser("inspect")
     parser.add_argument("checkpoint", type=Path, help="folder made by `mome train`")
+    parser.add_argument("--verify", action="store_true", help="also compare every file, however large, with its digest")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     args = parser.parse_args(argv)
     from mome import checkpoint
+    from mome.manifest import verify
 
     summary = checkpoint.summarize(args.checkpoint)
+    if args.verify:
+        summary["files_verified"] = verify(args.checkpoint)
     if not args.json:
         from rich.console import Console
         from rich.table import Table
@@ -309,6 +362,7 @@ def _world(argv: list[str]) -> None:
 _RUNNERS: dict[str, Callable[[list[str]], int | None]] = {
     "train": _train,
     "ask": _ask,
+    "annotate": _annotate,
     "eval": _eval,
     "facts": _facts,
     "inspect": _inspect,
@@ -382,11 +436,12 @@ def _print_answer(given: Any, tokenizer: Any, with_trace: bool) -> None:
     else:
         console.print("  from the backbone alone; no taught fact is near enough", markup=False)
     if with_trace:
-        table = Table("token", "expert", "fact", "similarity", "confidence", "followed")
+        table = Table("token", "expert", "fact", "similarity", "confidence", "margin", "followed")
         for entry in given.trace:
             cells = ("–", "–") if entry.expert is None else (str(entry.expert), str(entry.fact_id))
             followed = "yes" if entry.continued else ""
-            numbers = "–" if entry.similarity is None else f"{entry.similarity:.3f}", f"{entry.confidence:.3f}"
+            sure = entry.similarity, entry.confidence, entry.margin
+            numbers = ("–" if number is None else f"{number:.3f}" for number in sure)
             table.add_row(repr(tokenizer.decode([entry.token])), *cells, *numbers, followed)
         console.print(table)
 

@@ -180,6 +180,7 @@ class FaissIndex:
         if inverted is not None:
             # Half of FAISS's usual effort: finding the lists is most of the cost, and tuning makes up for rough ones.
             inverted.cp.niter, inverted.cp.max_points_per_centroid = 10, 64
+            inverted.cp.min_points_per_centroid = 1  # no warning where there are few keys
         self.inner.train(rows)
 
     def _take_in(self) -> None:

@@ -35,7 +35,7 @@ class Joiner:
     join: str = "plain"
     end: str = "eos"
     _closes: bool = field(init=False, repr=False, compare=False)
-    _end_ids: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    end_ids: tuple[int, ...] = field(init=False, repr=False, compare=False)  # of what is taught after an answer
 
     def __post_init__(self) -> None:
         if self.join == CHAT:
@@ -48,7 +48,7 @@ class Joiner:
         # Some tokenizers close every text with their end token, which would end the prompt before its answer.
         closed, bare = (self.tokenizer("a", add_special_tokens=special).input_ids[-1:] for special in (True, False))
         object.__setattr__(self, "_closes", closed == [self.tokenizer.eos_token_id] != bare)
-        object.__setattr__(self, "_end_ids", tuple(self._encode_end()))
+        object.__setattr__(self, "end_ids", tuple(self._encode_end()))
 
     def _check_format(self) -> None:
         text = PRESETS.get(self.join, self.join)
@@ -123,7 +123,7 @@ class Joiner:
             encodings = self._encodings(gap + answer, before)
         read = None
         for ids in encodings:
-            ids = [*ids, *self._end_ids]
+            ids = [*ids, *self.end_ids]
             read = self.decode(ids)
             if read == answer:
                 return ids
@@ -144,7 +144,7 @@ class Joiner:
         """The answer's text: special tokens and outer white space removed, a literal end cut off."""
         if not self._is_literal:
             return self._text(ids).strip()
-        end = self._end_ids[0]
+        end = self.end_ids[0]
         if end in ids and self._text([end]) != self._text([end], skip_special_tokens=False):
             # A special token leaves no text to cut at.
             ids = ids[: ids.index(end)]

@@ -328,16 +328,18 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         if not self.enabled:
             return [[] for _ in input_ids]
         with self.asked(num_asked):
-            routing = self.routing(input_ids, attention_mask)
-        return trace_tokens(input_ids, routing, self.bank, self.ledger)
+            routing, logits = self._read(input_ids, attention_mask)
+        return trace_tokens(input_ids, routing, logits, self.bank, self.ledger)
 
     @torch.no_grad()
     def routing(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Routing:
         """Which expert every token of `[B, T]` reads, from one forward."""
-        kwargs = {} if attention_mask is None else {"attention_mask": attention_mask}
-        self.backbone(input_ids=input_ids, use_cache=False, **kwargs)
+        return self._read(input_ids, attention_mask)[0]
+
+    def _read(self, input_ids: Tensor, attention_mask: Tensor | None) -> tuple[Routing, Tensor]:
+        logits = self.backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).logits
         assert self.last_routing is not None
-        return self.last_routing
+        return self.last_routing, logits
 
     @property
     def last_routing(self) -> Routing | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from mome.bank import Bank
 from mome.ledger import Ledger
 from mome.memory import CLOSED, Routing
+from mome.write import margins
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +23,7 @@ class TokenTrace:
     fact_id: str | None
     similarity: float | None  # of the expert's key, or of the nearest; None where there was none to compare with
     confidence: float
+    margin: float | None  # its logit over the best other token's, in nats; below 0 the model would have said another
     continued: bool
 
     def to_dict(self) -> dict:
@@ -29,31 +31,43 @@ class TokenTrace:
         return asdict(self)
 
 
-def trace_tokens(tokens: Tensor, routing: Routing, bank: Bank, ledger: Ledger) -> list[list[TokenTrace]]:
+def trace_tokens(
+    tokens: Tensor, routing: Routing, logits: Tensor, bank: Bank, ledger: Ledger
+) -> list[list[TokenTrace]]:
     """Read a forward's routing as a trace.
 
     Args:
         tokens: int64 `[B, T]`, the sequences that were run.
         routing: of that run. The routing at position t concerns the token at t + 1.
+        logits: of that run, `[B, T, V]`; so do they.
 
     Returns:
         For each sequence one entry for each token from the second on.
     """
+    following = tokens[:, 1:].to(logits.device)  # [B, T - 1]
+    margin = margins(logits[:, :-1].flatten(0, 1).float(), following.flatten()).view(following.shape)
     return [
-        [_entry(tokens, routing, bank, ledger, row, position) for position in range(1, tokens.shape[1])]
+        [_entry(tokens, routing, margin, bank, ledger, row, position) for position in range(1, tokens.shape[1])]
         for row in range(len(tokens))
     ]
 
 
-def _entry(tokens: Tensor, routing: Routing, bank: Bank, ledger: Ledger, row: int, position: int) -> TokenTrace:
+def _entry(
+    tokens: Tensor, routing: Routing, margin: Tensor, bank: Bank, ledger: Ledger, row: int, position: int
+) -> TokenTrace:
     expert = int(routing.expert[row, position - 1])
-    spoke, similarity = expert != CLOSED, float(routing.similarity[row, position - 1])
+    spoke = expert != CLOSED
     return TokenTrace(
         position=position,
         token=int(tokens[row, position]),
         expert=expert if spoke else None,
         fact_id=ledger.facts[int(bank.fact[expert])].id if spoke else None,
-        similarity=similarity if math.isfinite(similarity) else None,
+        similarity=_finite(routing.similarity[row, position - 1]),
         confidence=float(routing.confidence[row, position - 1]),
+        margin=_finite(margin[row, position - 1]),
         continued=bool(routing.continued[row, position - 1]),
     )
+
+
+def _finite(value: Tensor) -> float | None:
+    return float(value) if math.isfinite(value) else None

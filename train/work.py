@@ -42,7 +42,9 @@ def open_folder(work: Path, settings: BackboneSettings, facts: Sequence[Fact]) -
             f"{work}: holds an interrupted run; go on with it by --resume, or delete that folder to start again"
         )
     work.mkdir(parents=True, exist_ok=True)
-    stored.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+    new = stored.with_suffix(".tmp")  # a process that is killed leaves no half of it
+    new.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+    new.rename(stored)
     return work
 
 

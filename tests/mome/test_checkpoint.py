@@ -404,7 +404,7 @@ def test_facts_that_do_not_fit_the_experts_are_refused(folder, other):
     refused(folder, "experts.safetensors: tensor fact: expected numbers from 0 to 4, got 0 to 19")
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"prompt": "p"}', '{"prompt": "", "answer": "a"}', "null"])
+@pytest.mark.parametrize("line", ["{", "[]", '{"prompt": "p"}', '{"prompt": "", "answer": "a"}', "null", "[" * 5000])
 def test_a_damaged_line_of_the_ledger_is_named(folder, line):
     path = folder / "facts.jsonl"
     lines = path.read_text(encoding="utf-8").split("\n")
@@ -465,6 +465,17 @@ def test_a_config_of_another_model_is_refused(folder):
         ("expert_dtype", "bfloat16", "tensor down: expected torch.bfloat16, got torch.float32"),
         ("expert_dtype", "int8", "config.json: expert_dtype 'int8': expected one of float32, bfloat16"),
         ("d_model", 32, "router.safetensors: tensor "),
+        ("d_model", 2**19, "router.safetensors: tensor "),  # and not that there is no room for a router so wide
+        ("num_neighbours", -1, "num_neighbours: expected a whole number from 1 to 4,096, got -1"),
+        ("num_heads", 10**9, "num_heads: expected a whole number from 1 to 1,024, got 1000000000"),
+        ("rank", True, "rank: expected a whole number from 0 to 4,096, got True"),
+        ("index", 5, "index: expected a text, got 5"),
+        ("join", None, "join: expected a text, got None"),
+        ("subject_weight", "5", "subject_weight: expected a number, got '5'"),
+        ("kind_similarity", float("nan"), "kind_similarity: expected a number, got nan"),
+        ("sites", "2", "sites: expected numbers of layers, got '2'"),
+        ("sites", [2, 1], "sites: expected one layer or more, each once, ascending, got [2, 1]"),
+        ("feature_layers", [0, 5], "feature_layers [0, 5]: expected none above the first site, got sites "),
         ("feature_layers", [0, 1, 2], "router.safetensors: tensor "),
         ("num_heads", 4, "router.safetensors: tensor "),
         ("d_head", 8, "router.safetensors: tensor "),

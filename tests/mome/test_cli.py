@@ -114,6 +114,34 @@ def test_ask_abstains_when_told_to(trained, facts, tmp_path, capsys, monkeypatch
     assert last_line(capsys.readouterr().out)["abstained"] is False
 
 
+def test_annotate_marks_what_facts_say(trained, facts, tmp_path, capsys):
+    text = f"{facts[0].prompt} {facts[0].answer}"
+    assert cli.main(["annotate", str(trained), text]) == 0
+    shown = capsys.readouterr().out
+    assert f"{facts[0].answer}[1]" in shown.splitlines()[0] and "similarity" in shown
+    (tmp_path / "text.txt").write_text(text)
+    assert cli.main(["annotate", str(trained), "--file", str(tmp_path / "text.txt"), "--json"]) == 0
+    spans = last_line(capsys.readouterr().out)["spans"]
+    assert [span["fact_id"] for span in spans if span["agrees"]] == [facts[0].id]
+    assert cli.main(["annotate", str(trained), "The sea is never full."]) == 0
+    assert "no taught fact speaks for any of it" in capsys.readouterr().out
+
+
+def test_inspect_verifies_every_file(trained, capsys):
+    assert cli.main(["inspect", str(trained), "--verify", "--json"]) == 0
+    assert last_line(capsys.readouterr().out)["files_verified"] == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"limit: 10\nseed: \xff\n", "expected a YAML file in UTF-8"), (b"write: null\n", "--write: expected a value")],
+)
+def test_settings_that_cannot_be_read_are_an_error(facts_file, tmp_path, capsys, content, words):
+    (tmp_path / "settings.yaml").write_bytes(content)
+    assert cli.main(["train", "--facts", str(facts_file), "--config", str(tmp_path / "settings.yaml")]) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_inspect_shows_what_a_checkpoint_holds(trained, facts, capsys):
     assert cli.main(["inspect", str(trained), "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
@@ -193,6 +221,9 @@ def test_an_existing_checkpoint_is_not_replaced(trained, facts_file, backbone_fo
         (["ask", "nowhere", "hello"], "expected a checkpoint folder"),
         (["eval", "nowhere"], "expected a checkpoint folder"),
         (["inspect", "nowhere"], "expected a checkpoint folder"),
+        (["annotate", "nowhere"], "expected a text or --file, and not both"),
+        (["annotate", "nowhere", "a", "--file", "b"], "expected a text or --file, and not both"),
+        (["annotate", "nowhere", "--file", "gone.txt"], "gone.txt: expected a text file in UTF-8 (No such file"),
         (["train", "--facts", "nowhere.jsonl"], "nowhere.jsonl"),
         (["frobnicate"], "unknown command"),
     ],

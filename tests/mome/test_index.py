@@ -215,6 +215,15 @@ class TestFile:
         again = FaissIndex.read(written(left, tmp_path), WIDTH, kind, len(kept))
         assert torch.equal(again.search(queries, 3)[1], number)
 
+    @pytest.mark.parametrize("number", [-1, NUM_KEYS, 2**40, "another's"])
+    def test_a_key_that_is_not_there_or_twice_is_refused(self, number, keys, tmp_path):
+        """Its number would be that of another fact, or lead out of the bank."""
+        index = build_index(keys, "IVF8,Flat")
+        lists = index_module._lists(index.inner)
+        lists[0][0] = lists[1][0] if number == "another's" else number
+        with pytest.raises(CheckpointError, match=f"expected the numbers of {NUM_KEYS} keys, each once"):
+            FaissIndex.read(written(index, tmp_path), WIDTH, "IVF8,Flat", NUM_KEYS)
+
     @pytest.mark.parametrize(
         "damage",
         [
@@ -243,7 +252,7 @@ class TestFile:
 
 
 class TestRefused:
-    @pytest.mark.parametrize("kind", ["", "nonsense", "flat", "IVF0x,Flat", "PQ3"])
+    @pytest.mark.parametrize("kind", ["", "nonsense", "flat", "IVF0x,Flat", "PQ3", "x" * 20_000])
     def test_unknown_factory_string(self, kind, keys):
         with pytest.raises(SettingsError, match=r'is not a FAISS factory string for 16-wide keys .*use "auto"'):
             build_index(keys, kind)

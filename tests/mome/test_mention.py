@@ -39,6 +39,14 @@ def test_a_subject_is_held_where_a_plain_search_finds_it(forms, text, edge):
         assert bool(held.at(torch.tensor([0]), torch.tensor([position]))) == expected
 
 
+def test_token_ids_of_a_subject_that_no_tokenizer_has_are_not_held():
+    """Those of a damaged checkpoint; and no table is made so wide."""
+    subject = torch.tensor([[[2**31 - 1, 3]], [[-(2**31), 3]], [[-2, -1]], [[5, -1]]], dtype=torch.int32)
+    mentions = Mentions(subject, torch.zeros(1, 2, dtype=torch.bool), torch.tensor([[5, 3, NO_TOKEN]]), weight=0.5)
+    rows, keys = torch.zeros(4, dtype=torch.int64), torch.arange(4)
+    assert mentions.held(rows, keys, torch.full((4,), 2)).tolist() == [False, False, False, True]
+
+
 def test_only_similarities_above_the_bound_are_lowered():
     subject = torch.full((3, 1, 2), NO_TOKEN)
     subject[0, 0], subject[1, 0] = torch.tensor([7, 8]), torch.tensor([7, 9])

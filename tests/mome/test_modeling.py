@@ -61,6 +61,7 @@ def test_the_trace_names_the_expert_and_the_fact_of_every_answer_token(taught_at
     texts = [prompt + answer for prompt, answer in zip(prompts, taught_answers, strict=True)]
     tokens, mask = left_pad(texts, taught_at.joiner.tokenizer) if side == "left" else right_pad(texts)
     traces = taught_at.model.trace(tokens, mask)
+    logits = taught_at.model(input_ids=tokens, attention_mask=mask).logits
     first_expert = taught_at.model.bank.key_expert.tolist()
     for row, (fact, text, answer) in enumerate(zip(taught_at.facts, texts, taught_answers, strict=True)):
         assert [entry.position for entry in traces[row]] == list(range(1, tokens.shape[1]))
@@ -74,6 +75,10 @@ def test_the_trace_names_the_expert_and_the_fact_of_every_answer_token(taught_at
         for entry in entries:
             assert entry.similarity == pytest.approx(1, abs=1e-4)
             assert entry.confidence == entries[0].confidence > 0.3
+            said = logits[row, entry.position - 1]
+            others = torch.cat([said[: entry.token], said[entry.token + 1 :]])
+            assert entry.margin == pytest.approx(float(said[entry.token] - others.max()), abs=1e-4)
+            assert entry.margin > 0
 
 
 def test_the_trace_is_closed_where_the_gate_is(taught_at):
