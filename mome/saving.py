@@ -9,6 +9,7 @@ no manifest names; the next change removes them. Readers keep open what they hav
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import os
 import shutil
@@ -32,6 +33,7 @@ from mome.tables import Table, parts_of, write_tables
 
 # The files that a change of facts writes anew; what was measured of the facts before is left out, with their texts.
 CHANGING = ("experts.safetensors", "keys.safetensors", "facts.jsonl", "index.faiss", "report.json", "report.html")
+UNFINISHED = ".unfinished"
 
 
 def save(folder: Path, parts: Parts, report: dict, files: dict[str, bytes] | None = None) -> None:
@@ -179,7 +181,10 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     refuse_existing(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        _remove_unfinished(folder)
+        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=UNFINISHED, dir=folder.parent))
+        at_work = os.open(new, os.O_RDONLY)
+        fcntl.flock(at_work, fcntl.LOCK_EX)
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
     try:
@@ -195,7 +200,21 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(f"{folder}: writing failed ({reason}); nothing was left behind") from None
     finally:
+        os.close(at_work)
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what processes left that were killed while they filled this folder, and are no longer at work on it."""
+    for path in folder.parent.glob(f".{glob.escape(folder.name)}.*{UNFINISHED}"):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path)
+        except BlockingIOError:
+            pass  # somebody is
+        finally:
+            os.close(handle)
 
 
 def refuse_existing(folder: Path) -> None:

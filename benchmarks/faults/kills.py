@@ -21,6 +21,7 @@ from benchmarks.faults.memories import (
 from benchmarks.faults.processes import KILLED, Journal, Lines, start, wait_for
 from mome.errors import MomeError
 from mome.manifest import sha256_of
+from mome.saving import UNFINISHED
 from train.answers import generate_answers
 from train.progress import bar
 from train.settings import BackboneSettings, TrainSettings
@@ -104,7 +105,7 @@ def check_changes(found: Counter[str], folder: Path, small: Small, before: dict,
     for line in lines:
         if line.get("folder"):
             _check_saved(found, line, is_done=line is not under_way)
-    for left in folder.parent.glob(".saved-*"):
+    for left in folder.parent.glob(f".saved-*{UNFINISHED}"):
         shutil.rmtree(left)
     try:
         model, joiner = open_memory(folder)

@@ -306,3 +306,28 @@ def test_a_reader_that_meets_a_change_reads_the_new_version(folder, taught, monk
 
     monkeypatch.setattr(checkpoint, "_load", interrupted)
     assert ids(folder) == [fact.id for fact in taught.facts[1:]]
+
+
+def test_what_a_killed_process_left_goes_when_the_folder_is_written_again(taught, tmp_path, monkeypatch):
+    def left() -> list[str]:
+        return [path.name for path in tmp_path.iterdir() if path.name != "memory"]
+
+    monkeypatch.setattr(saving.shutil, "rmtree", lambda *_args, **_kwargs: None)  # what a dead process does not do
+    with pytest.raises(Killed):
+        saving.write_folder(tmp_path / "memory", killed)
+    monkeypatch.undo()
+    assert len(left()) == 1 and not (tmp_path / "memory").exists()
+    for name in (".memory.backup01", ".memory2.abcdefgh.unfinished"):
+        (tmp_path / name).mkdir()
+
+    def fill(new: Path) -> None:
+        saving._remove_unfinished(tmp_path / "memory")  # as another process does meanwhile
+        (new / "file").write_text("whole")
+
+    saving.write_folder(tmp_path / "memory", fill)
+    assert (tmp_path / "memory" / "file").read_text() == "whole"
+    assert sorted(left()) == [".memory.backup01", ".memory2.abcdefgh.unfinished"], "others are none of its business"
+
+
+def killed(_folder: Path) -> None:
+    raise Killed
