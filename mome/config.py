@@ -132,7 +132,7 @@ class MoMEConfig(PreTrainedConfig):
                 raise SettingsError(f"{name}: expected a whole number from {least} to {most:,}, got {_shown(value)}")
         for name in TEXTS:
             value = getattr(self, name)
-            if not isinstance(value, str) and not (name == "revision" and value is None):
+            if not _is_text(value) and not (name == "revision" and value is None):
                 raise SettingsError(f"{name}: expected a text, got {_shown(value)}")
         for name in ("subject_weight", "kind_similarity"):
             value = getattr(self, name)
@@ -148,6 +148,11 @@ class MoMEConfig(PreTrainedConfig):
             raise SettingsError(
                 f"feature_layers {self.feature_layers}: expected none above the first site, got sites {self.sites}"
             )
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is one that other libraries take: JSON can hold halves of characters, which they do not."""
+    return isinstance(value, str) and "\0" not in value and value.encode(errors="replace").decode() == value
 
 
 def _shown(value: object) -> str:

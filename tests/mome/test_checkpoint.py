@@ -471,6 +471,8 @@ def test_a_config_of_another_model_is_refused(folder):
         ("rank", True, "rank: expected a whole number from 0 to 4,096, got True"),
         ("index", 5, "index: expected a text, got 5"),
         ("join", None, "join: expected a text, got None"),
+        ("end", "half \ud800", "end: expected a text, got 'half \\ud800'"),
+        ("backbone", "a\0b", "backbone: expected a text, got 'a\\x00b'"),
         ("subject_weight", "5", "subject_weight: expected a number, got '5'"),
         ("kind_similarity", float("nan"), "kind_similarity: expected a number, got nan"),
         ("sites", "2", "sites: expected numbers of layers, got '2'"),
