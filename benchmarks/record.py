@@ -31,7 +31,7 @@ def record(name: str, command: str, result: dict) -> Path:
     fields = {
         "command": command,
         "date": datetime.date.today().isoformat(),
-        "commit": _commit(),
+        "commit": commit(),
         "machine": machine(),
         "versions": {package: version(package) for package in PACKAGES},
         "result": result,
@@ -82,7 +82,8 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit of this checkout, and whether it was changed since."""
     command = ["git", "-C", str(RESULTS), "describe", "--always", "--dirty"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
 

@@ -9,22 +9,34 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.table import Table
 
 from benchmarks.faults.kills import kill_changes, kill_trainings
-from benchmarks.faults.memories import make_small
+from benchmarks.faults.memories import Small, make_small
 from benchmarks.faults.mutations import fuzz
 from benchmarks.faults.one_fact import change_one_fact
 from benchmarks.faults.readers import read_beside_a_writer
 from benchmarks.faults.sequences import run_sequences
-from benchmarks.record import check_sizes, keep, record
+from benchmarks.record import check_sizes, commit, keep, record
 from mome.cli import settings_from
+from mome.errors import SettingsError
 from train.progress import console
 from train.settings import BackboneSettings
 from train.work import open_folder
+
+
+Part = Callable[["ReliabilitySettings", Small, Path], dict]
+PARTS: dict[str, Part] = {
+    "kills": lambda given, small, work: kill_changes(small, given.kills, given.seed, work),
+    "training": lambda given, small, work: kill_trainings(given, small, given.training_kills, given.seed, work),
+    "readers": lambda given, small, work: read_beside_a_writer(small, given.readers, given.seconds, given.seed, work),
+    "sequences": lambda given, small, work: run_sequences(small, given.sequences, given.operations, given.seed, work),
+    "mutations": lambda given, small, work: fuzz(small, given.mutations, given.seed, work),
+    "one_fact": lambda given, _small, work: change_one_fact(given, given.facts, given.large, given.changes, work),
+}
 
 
 @dataclass(kw_only=True)
@@ -51,6 +63,9 @@ class ReliabilitySettings(BackboneSettings):
     """Processes that read beside one that writes."""
     seconds: int = 60
     """How long they do."""
+    parts: list[str] = field(default_factory=lambda: list(PARTS))
+    """What is done now, of: kills, training, readers, sequences, mutations, one_fact. The result is recorded when all
+    are done, each with the commit at which it was."""
     work: Path = Path("runs/reliability")
     """Folder of what is done so far, for --resume; it is removed at the end."""
 
@@ -60,28 +75,29 @@ def main(argv: list[str]) -> None:
     settings = settings_from("bench reliability", ReliabilitySettings, argv)
     sizes = "kills", "training_kills", "mutations", "sequences", "operations", "large", "changes", "readers", "seconds"
     check_sizes(settings, *sizes)
-    work = open_folder(settings.work, settings, [])
+    unknown = set(settings.parts) - set(PARTS)
+    if unknown or not settings.parts:
+        raise SettingsError(f"--parts {settings.parts}: expected some of {', '.join(PARTS)}")
+    work = open_folder(settings.work, replace(settings, parts=list(PARTS)), [])
     small = make_small(settings, settings.facts, work)
-    seed = settings.seed
-    parts: dict[str, Callable[[], dict]] = {
-        "kills": lambda: kill_changes(small, settings.kills, seed, work),
-        "training": lambda: kill_trainings(settings, small, settings.training_kills, seed, work),
-        "readers": lambda: read_beside_a_writer(small, settings.readers, settings.seconds, seed, work),
-        "sequences": lambda: run_sequences(small, settings.sequences, settings.operations, seed, work),
-        "mutations": lambda: fuzz(small, settings.mutations, seed, work),
-        "one_fact": lambda: change_one_fact(settings, settings.facts, settings.large, settings.changes, work),
-    }
-    result: dict[str, float] = {}
-    for name, run in parts.items():
-        done = work / f"{name}.json"
-        if not done.exists():
+    for name in settings.parts:
+        if not (work / f"{name}.json").exists():
             console.print(f"[bold]{name.replace('_', ' ')}[/bold]")
-            keep(done, run())
-        result |= json.loads(done.read_text(encoding="utf-8"))
+            keep(work / f"{name}.json", {f"{name}_commit": commit(), **PARTS[name](settings, small, work)})
+    done = [work / f"{name}.json" for name in PARTS if (work / f"{name}.json").exists()]
+    result = {key: value for path in done for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
+    print_table(result)
+    if len(done) == len(PARTS):
+        record("reliability", f"mome bench reliability {' '.join(argv)}".strip(), result)
+        shutil.rmtree(work)
+    else:
+        console.print(f"what is left to do is done by --resume, and then recorded; {work} holds the rest")
+    print(json.dumps(result))
+
+
+def print_table(result: dict[str, float | str]) -> None:
+    """What was measured, line by line."""
     table = Table("measure", "value")
     for name, value in result.items():
-        table.add_row(name, f"{value:.5g}" if isinstance(value, float) else f"{value:,}")
+        table.add_row(name, f"{value:.5g}" if isinstance(value, float) else str(value))
     console.print(table)
-    record("reliability", f"mome bench reliability {' '.join(argv)}".strip(), result)
-    shutil.rmtree(work)
-    print(json.dumps(result))

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from benchmarks.faults.memories import open_memory, train_settings
+from benchmarks.faults.memories import corrected, open_memory, train_settings
 from benchmarks.memorizing.answer_losses import batches_by_prompt
 from mome.allocate import encode_facts
 from mome.decoder import max_context
+from mome.errors import SettingsError
 from mome.facts import Fact, read_facts
 from mome.joining import Joiner, right_pad
 from mome.modeling import MoMEForCausalLM
@@ -27,23 +28,33 @@ from train.progress import bar, console
 from train.settings import BackboneSettings
 from train.teach import teach
 
+NUM_ASKED = 24  # tokens of a forgotten fact's answer that must be the backbone's
+
 
 def change_one_fact(settings: BackboneSettings, facts: Path, num: int, num_changes: int, work: Path) -> dict:
     """Teach so many facts, change others, one at a time, and compare what these say, before and behind all changes,
     and the logits with which they say it, behind every kind of change."""
     folder, num_taught = work / "large", num + 2 * num_changes
+    known = read_facts(facts, on_conflict="first").facts
+    if len(known) < num_taught + num_changes:
+        raise SettingsError(
+            f"--large {num}: expected {num_taught + num_changes:,} facts in {facts}, got {len(known):,}"
+        )
     if not folder.exists():
         resume = (work / "large.work" / "settings.json").exists()
         teach(train_settings(settings, facts=facts, on_conflict="first", limit=num_taught, out=folder, resume=resume))
-    model, joiner = open_memory(folder)
+    shutil.rmtree(work / "large_changed", ignore_errors=True)
+    shutil.copytree(folder, work / "large_changed")
+    model, joiner = open_memory(work / "large_changed")
     taught = list(model.facts)
     ids = {fact.id for fact in taught}
-    untaught = [fact for fact in read_facts(facts, on_conflict="first").facts if fact.id not in ids]
     rng = random.Random(settings.seed)
-    changed, new = rng.sample(taught, 2 * num_changes), rng.sample(untaught, num_changes)
-    corrections, gone = changed[:num_changes], changed[num_changes:]
-    others = [fact for fact in taught if fact not in set(changed)]
-    corrections = [replace(fact, answers=(rng.choice(new).answer,)) for fact in corrections]
+    new = rng.sample([fact for fact in known if fact.id not in ids], num_changes)
+    changed = rng.sample(taught, 2 * num_changes)
+    gone = changed[num_changes:]
+    corrections = [corrected(fact, new, rng) for fact in changed[:num_changes]]
+    changed_ids = {fact.id for fact in changed}
+    others = [fact for fact in taught if fact.id not in changed_ids]
     result: dict[str, float] = {"num_facts": len(others), "num_changes": num_changes}
     said, sure = answers(model, joiner, others), logits(model, joiner, others)
     result["recall_of_the_others"] = sum(a == fact.answer for a, fact in zip(said, others, strict=True)) / len(others)
@@ -60,8 +71,8 @@ def change_one_fact(settings: BackboneSettings, facts: Path, num: int, num_chang
     result["changed_answers"] = num_unlike(said, answers(model, joiner, others))
     right = [answers(model, joiner, some) == [fact.answer for fact in some] for some in (new, corrections)]
     with model.memory_disabled():
-        bare = answers(model, joiner, gone)
-    still = num_unlike(answers(model, joiner, gone), bare)
+        bare = answers(model, joiner, gone, NUM_ASKED)
+    still = num_unlike(answers(model, joiner, gone, NUM_ASKED), bare)
     result |= {"added_right": int(right[0]), "corrected_right": int(right[1]), "forgotten_unlike_bare": still}
     start = time.perf_counter()
     model.save_changes()
@@ -79,10 +90,10 @@ def num_unlike(before: Sequence, behind: Sequence) -> int:
     return sum(a != b for a, b in zip(before, behind, strict=True))
 
 
-def answers(model: MoMEForCausalLM, joiner: Joiner, facts: Sequence[Fact]) -> list[str]:
-    """Greedy answers to the facts' prompts."""
+def answers(model: MoMEForCausalLM, joiner: Joiner, facts: Sequence[Fact], num_asked: int = 0) -> list[str]:
+    """Greedy answers to the facts' prompts, of as many tokens as what was taught, or more."""
     prompts, taught = encode_facts(list(facts), joiner, max_context(model))
-    num_new = [len(ids) for ids in taught]
+    num_new = [max(len(ids), num_asked) for ids in taught]
     with bar("ask", len(facts)) as advance:
         said = generate_ids(model, joiner.tokenizer, prompts, num_new, advance=advance)
     return [joiner.decode(ids) for ids in said]
