@@ -27,7 +27,6 @@ from train.progress import console
 from train.settings import BackboneSettings
 from train.work import open_folder
 
-
 Part = Callable[["ReliabilitySettings", Small, Path], dict]
 PARTS: dict[str, Part] = {
     "kills": lambda given, small, work: kill_changes(small, given.kills, given.seed, work),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -47,25 +48,16 @@ def annotate(model: MoMEForCausalLM, tokenizer: PreTrainedTokenizerBase, text: s
         The whole text in spans.
 
     Raises:
-        SettingsError: the text is empty, or longer than the backbone's context.
+        SettingsError: the text is empty, or longer than the backbone's context, or the tokenizer cannot tell where its
+            tokens stand.
     """
     if not text.strip():
         raise SettingsError("text: expected words, got an empty text")
-    ids = tokenizer(text).input_ids
+    ids, words = _words(tokenizer, text)
     context = max_context(model.backbone)
     if context is not None and len(ids) > context:
         raise SettingsError(f"text: it is {len(ids)} tokens long, the backbone's context holds {context}; cut it up")
-    # Decoded from the beginning each time: a tokenizer may join what stands on both sides of a cut.
-    ends = [str(tokenizer.decode(ids[: number + 1], skip_special_tokens=True)) for number in range(len(ids))]
-    words = [end[len(start) :] for start, end in zip(["", *ends], ends, strict=False)]
-    said = _spoken(model, tokenizer, ids)
-    for number in sorted(said):
-        following = number + 1
-        while not said[number].agrees and following not in said and words[following : following + 1] > [""]:
-            if not words[following][0].isalnum():
-                break
-            said[following] = said[number]  # the rest of a word that no fact says
-            following += 1
+    said = _to_word_ends(_spoken(model, tokenizer, ids), words)
     spans: list[Span] = []
     for number, word in enumerate(words):
         span = said.get(number, NOBODYS)
@@ -75,6 +67,30 @@ def annotate(model: MoMEForCausalLM, tokenizer: PreTrainedTokenizerBase, text: s
         elif word:
             spans.append(replace(span, text=word))
     return spans
+
+
+def _words(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[list[int], list[str]]:
+    """The tokens of a text, and for each what it adds to those before it; a character of several tokens is the first
+    one's."""
+    if not tokenizer.is_fast:
+        raise SettingsError(f"annotate: expected a fast tokenizer, got {type(tokenizer).__name__}; use its fast form")
+    encoded = tokenizer(text, return_offsets_mapping=True)
+    ends = [0]
+    for _, end in encoded["offset_mapping"]:
+        ends.append(max(ends[-1], end))
+    ends[-1] = len(text)
+    return encoded["input_ids"], [text[start:end] for start, end in pairwise(ends)]
+
+
+def _to_word_ends(said: dict[int, Span], words: list[str]) -> dict[int, Span]:
+    """The same, with spans that do not agree drawn out to the ends of their words."""
+    whole = dict(said)
+    for first in sorted(number for number, span in said.items() if not span.agrees):
+        for number in range(first + 1, len(words)):
+            if number in said or not words[number][:1].isalnum():
+                break
+            whole[number] = said[first]
+    return whole
 
 
 def _spoken(model: MoMEForCausalLM, tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> dict[int, Span]:
@@ -108,7 +124,9 @@ def _span_of(model: MoMEForCausalLM, joiner: Joiner, entry: TokenTrace) -> Span:
         return NOBODYS
     wanted = int(model.bank.token[entry.expert])
     fact = model.facts.facts[int(model.bank.fact[entry.expert])]
-    if wanted != entry.token and wanted in joiner.end_ids:
+    behind = model.bank.fact[entry.expert + len(joiner.end_ids) :][:1].tolist()
+    is_end = bool(joiner.end_ids) and behind != [int(model.bank.fact[entry.expert])]
+    if wanted != entry.token and is_end:
         return NOBODYS  # the answer is over, and the text goes on
     return Span(
         text="",

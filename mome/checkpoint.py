@@ -28,7 +28,7 @@ from mome.config import MAX_LAYERS, MoMEConfig
 from mome.errors import CheckpointError, SettingsError
 from mome.index import EXACT, FaissIndex, TorchIndex, build_index, kind_for
 from mome.ledger import Ledger, StoredFacts
-from mome.manifest import MEND, Entries, checked, path_of, read_json, read_manifest
+from mome.manifest import MEND, Manifest, at_one_version, checked, path_of, read_json, read_manifest
 from mome.mention import MAX_SUBJECT_TOKENS, NUM_SPELLINGS
 from mome.router import Router
 from mome.tables import read_tables
@@ -45,7 +45,7 @@ class Parts:
     bank: Bank
     ledger: Ledger
     index: TorchIndex | FaissIndex
-    generation: int = 0  # how often what the folder holds has been changed
+    manifest: Manifest | None = None  # of the version that was read
 
 
 def load(folder: Path) -> Parts:
@@ -54,24 +54,18 @@ def load(folder: Path) -> Parts:
     Raises:
         CheckpointError: a file is missing, damaged, foreign, or does not fit the others.
     """
-    while True:
-        files, generation = read_manifest(folder)
-        try:
-            return _load(folder, files, generation)
-        except (CheckpointError, OSError):
-            # Where another process has just changed it, the files of the version that was read may be gone.
-            if read_manifest(folder)[1] == generation:
-                raise
+    return at_one_version(folder, lambda manifest: _load(folder, manifest))
 
 
-def _load(folder: Path, files: Entries, generation: int) -> Parts:
+def _load(folder: Path, manifest: Manifest) -> Parts:
+    files = manifest.files
     config = _read_config(checked(folder, files, "config.json"))
     router = _read_router(checked(folder, files, "router.safetensors"), config)
     experts, keys = (checked(folder, files, name) for name in ("experts.safetensors", "keys.safetensors"))
     ledger = Ledger(StoredFacts(checked(folder, files, "facts.jsonl"), MEND))
     bank = _read_bank(experts, keys, config, len(ledger))
-    index = _read_index(folder, files, config, bank)
-    return Parts(config=config, router=router, bank=bank, ledger=ledger, index=index, generation=generation)
+    index = _read_index(folder, manifest, config, bank)
+    return Parts(config=config, router=router, bank=bank, ledger=ledger, index=index, manifest=manifest)
 
 
 def _read_config(path: Path) -> MoMEConfig:
@@ -184,16 +178,16 @@ def _check_numbers(path: Path, name: str, numbers: Tensor, bound: int) -> None:
         raise CheckpointError(f"{path}: tensor {name}: expected numbers from 0 to {bound - 1}, got {got}; {MEND}")
 
 
-def _read_index(folder: Path, files: Entries, config: MoMEConfig, bank: Bank) -> TorchIndex | FaissIndex:
+def _read_index(folder: Path, manifest: Manifest, config: MoMEConfig, bank: Bank) -> TorchIndex | FaissIndex:
     kind = kind_for(config.index, bank.num_keys)
     if kind != EXACT:
         try:
-            path = checked(folder, files, "index.faiss", in_full=True)
+            path = checked(folder, manifest.files, "index.faiss", in_full=True)
             return FaissIndex.read(path, config.d_subject, kind, bank.num_keys)
         except CheckpointError:
             # A cache that cannot be read, by another version of FAISS for one, is no loss; one that another process has
             # just replaced is found anew.
-            if read_manifest(folder)[0] != files:
+            if read_manifest(folder).sha256 != manifest.sha256:
                 raise
     return build_index(bank.keys[:, : config.d_subject], kind)
 
@@ -203,22 +197,26 @@ SHOWN_FIELDS += ("index", "join", "end")
 
 
 def summarize(folder: Path) -> dict:
-    """What `mome inspect` shows: read from the checkpoint's small files and table headers, without the backbone.
+    """What `mome inspect` shows, without the backbone.
 
     Raises:
         CheckpointError: as `load` does.
     """
-    parts, files = load(folder), read_manifest(folder)[0]
-    report = read_json(checked(folder, files, "report.json")) if "report.json" in files else {}
-    return {
-        "facts": len(parts.ledger),
-        "experts": parts.bank.num_experts,
-        "keys": parts.bank.num_keys,
-        **{name: getattr(parts.config, name) for name in SHOWN_FIELDS},
-        "null_similarity": round(parts.router.null_similarity.item(), 4),
-        "bytes": sum(entry["bytes"] for entry in files.values()),
-        "measured": report.get("after", {}),
-    }
+
+    def read(manifest: Manifest) -> dict:
+        parts, files = _load(folder, manifest), manifest.files
+        report = read_json(checked(folder, files, "report.json")) if "report.json" in files else {}
+        return {
+            "facts": len(parts.ledger),
+            "experts": parts.bank.num_experts,
+            "keys": parts.bank.num_keys,
+            **{name: getattr(parts.config, name) for name in SHOWN_FIELDS},
+            "null_similarity": round(parts.router.null_similarity.item(), 4),
+            "bytes": sum(entry["bytes"] for entry in files.values()),
+            "measured": report.get("after", {}),
+        }
+
+    return at_one_version(folder, read)
 
 
 ROUTER_FIELDS = ("fingerprint", "d_model", "feature_layers", "num_heads", "num_relation_heads", "d_head", "d_feature")
@@ -231,7 +229,7 @@ def load_router(folder: Path, config: MoMEConfig) -> tuple[MoMEConfig, Router]:
         CheckpointError: there is no router, it is damaged, or it was trained for another backbone.
     """
     path, fields = _router_description(folder)
-    files, _ = read_manifest(folder)
+    files = read_manifest(folder).files
     checked(folder, files, path.name)
     weights = checked(folder, files, "router.safetensors")
     missing = [name for name in ROUTER_FIELDS if name not in fields]
@@ -243,6 +241,7 @@ def load_router(folder: Path, config: MoMEConfig) -> tuple[MoMEConfig, Router]:
             f"{config.backbone!r} with {config.fingerprint[:12]}; train a router for this backbone with `mome route`"
         )
     own = {name: fields[name] for name in ROUTER_FIELDS}
+    # Whether the router fits the sites is told apart from whether it is damaged: at first it may stand before any.
     merged = _config_of(path, {**config.to_dict(), **own, "sites": [MAX_LAYERS - 1]})
     if max(merged.feature_layers) > config.sites[0]:
         raise CheckpointError(
@@ -257,9 +256,13 @@ def read_router_report(folder: Path) -> dict:
     """What was measured when a saved router, or a checkpoint's, was calibrated."""
     path, fields = _router_description(folder)
     if path.name == "config.json":
-        stored = path_of(folder, read_manifest(folder)[0], "report.json")
-        return read_json(stored).get("router", {}) if stored is not None and stored.is_file() else {}
+        return at_one_version(folder, lambda manifest: _stored_report(folder, manifest))
     return fields.get("report", {})
+
+
+def _stored_report(folder: Path, manifest: Manifest) -> dict:
+    stored = path_of(folder, manifest.files, "report.json")
+    return read_json(stored).get("router", {}) if stored is not None else {}
 
 
 def _router_description(folder: Path) -> tuple[Path, dict]:

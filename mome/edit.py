@@ -52,10 +52,11 @@ def teach(folder: Path, facts: Sequence[Fact], add: bool, update: bool) -> tuple
 
     model = MoMEForCausalLM.from_pretrained(folder)
     tokenizer = load_tokenizer(model.config.backbone, model.config.revision)
+    present = model.facts.present([fact.id for fact in facts]) if add and update else set()
     known: list[Fact] = []
     new: list[Fact] = []
     for fact in facts:
-        (known if update and (not add or fact.id in model.facts) else new).append(fact)
+        (known if update and (not add or fact.id in present) else new).append(fact)
     for some, is_update in ((known, True), (new, False)):
         done = model.memorize(some, tokenizer, update=is_update) if some else None
         if done is not None and float(done.margin.min()) <= 0:

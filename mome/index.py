@@ -233,18 +233,23 @@ class FaissIndex:
         ranges = (space.parameter_ranges.at(place) for place in range(space.parameter_ranges.size()))
         return any(found.name == name for found in ranges)
 
-    def without_removed(self) -> FaissIndex | None:
-        """A copy without the keys that were removed, the others numbered through and nothing trained anew; None where
-        FAISS cannot take keys out of this kind."""
+    @property
+    def num_keys(self) -> int:
+        """How many keys it holds."""
+        return self.inner.ntotal + len(self.fresh.keys)
+
+    def without(self, numbers: Tensor) -> FaissIndex | None:
+        """A copy without the keys with these numbers (int64 `[P]`), the others numbered through and nothing trained
+        anew; None where FAISS cannot take keys out of this kind."""
         import faiss
 
         left = FaissIndex(self.inner.d, self.factory)
         left.inner = faiss.deserialize_index(faiss.serialize_index(self.inner))
         if len(self.fresh.keys):
             left.add(self.fresh.keys)
-        rank = torch.ones(left.inner.ntotal, dtype=torch.int64).index_fill(0, self.removed, 0).cumsum(0) - 1
+        rank = torch.ones(left.num_keys, dtype=torch.int64).index_fill(0, numbers.cpu(), 0).cumsum(0) - 1
         try:
-            left.inner.remove_ids(faiss.IDSelectorBatch(self.removed.numpy()))
+            left.inner.remove_ids(faiss.IDSelectorBatch(numbers.cpu().numpy()))
         except RuntimeError:
             return None
         for ids in _lists(left.inner):  # an inverted file keeps the numbers that the keys had
@@ -252,13 +257,19 @@ class FaissIndex:
         return left
 
     def write(self, path: Path) -> None:
-        """Write the index, for `index.faiss`."""
+        """Write the index, for `index.faiss`.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         import faiss
 
-        assert not len(self.removed), "what was removed must not be written"
         if len(self.fresh.keys):
             self._take_in()
-        faiss.write_index(self.inner, str(path))
+        try:
+            faiss.write_index(self.inner, str(path))
+        except RuntimeError as error:
+            raise OSError(_last_line(error)) from None
 
     @staticmethod
     def read(path: Path, d_subject: int, factory: str, num_keys: int) -> FaissIndex:

@@ -140,6 +140,10 @@ class Ledger:
             found = _having(field, set(values), enumerate(self.facts))
         return {value: number for value, number in found if number not in self.forgotten}
 
+    def present(self, fact_ids: Collection[str]) -> set[str]:
+        """Those of these ids that facts have."""
+        return set(self._find("id", fact_ids))
+
     def numbers_of(self, fact_ids: Iterable[str]) -> list[int]:
         """The numbers of facts that must be there.
 
@@ -165,11 +169,11 @@ class Ledger:
         Raises:
             FactsError: a fact has the id or the prompt of one that is there, or of another new one.
         """
-        leaving = set(instead_of)
+        free = {-1, *instead_of}
         for name in ("id", "prompt"):
             values = [getattr(fact, name) for fact in facts]
             found = self._find(name, values)
-            taken = [value for value in values if found.get(value, -1) not in (-1, *leaving)]
+            taken = [value for value in values if found.get(value, -1) not in free]
             if taken or len(set(values)) < len(values):
                 got = f"{taken[0]!r}, which is taken" if taken else f"one {name} twice"
                 raise FactsError(

@@ -8,18 +8,30 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from mome.errors import CheckpointError
 
 FORMAT = 5
 FILE = "manifest.json"
-# Larger files are checked by size and header alone when they are opened, so that opening reads almost nothing.
+# Larger tables are checked by size and header alone when they are opened: what is not used of them is not read.
 FULL_HASH_BYTES = 256 * 2**20
 MEND = "restore the file from a copy, or teach again"
 
 Entries = dict[str, dict]  # by the name of the file: `bytes`, `sha256`, and `file` where it has a number
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a manifest says."""
+
+    files: Entries
+    generation: int  # how often what the folder holds has been changed
+    sha256: str  # its own, which tells this version from every other one, also of another checkpoint in its place
 
 
 def sha256_of(path: Path) -> str:
@@ -39,17 +51,18 @@ def entry_of(path: Path) -> dict:
 def write_manifest(path: Path, files: Entries, generation: int = 0) -> None:
     """Write a manifest over these files; `generation` is how often they were changed."""
     manifest = {"format": FORMAT, "generation": generation, "files": files}
-    text = json.dumps({**manifest, "sha256": _own_sha256(manifest)}, indent=1)
+    text = json.dumps({**manifest, "sha256": own_sha256(manifest)}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _own_sha256(manifest: Mapping) -> str:
+def own_sha256(manifest: Mapping) -> str:
+    """The digest of all that a manifest says but this."""
     fields = {name: value for name, value in manifest.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
-def read_manifest(folder: Path) -> tuple[Entries, int]:
-    """The entries of a checkpoint's files by name, and how often what it holds has been changed.
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest of a checkpoint.
 
     Raises:
         CheckpointError: there is no checkpoint, or its manifest is damaged or of another format.
@@ -70,9 +83,27 @@ def read_manifest(folder: Path) -> tuple[Entries, int]:
         raise CheckpointError(f"{path}: damaged: expected a number `generation`, got {generation!r}; {MEND}")
     for name, entry in files.items():
         _check_entry(path, name, entry)
-    if manifest.get("sha256") != _own_sha256(manifest):
+    if manifest.get("sha256") != own_sha256(manifest):
         raise CheckpointError(f"{path}: damaged: its sha256 is not that of what it says; {MEND}")
-    return files, generation
+    return Manifest(files, generation, manifest["sha256"])
+
+
+def at_one_version(folder: Path, read: Callable[[Manifest], Read]) -> Read:
+    """Read files of a checkpoint that another process may be changing: again, where it has just done so.
+
+    Raises:
+        CheckpointError: as `read` does, or a file cannot be read.
+    """
+    while True:
+        manifest = read_manifest(folder)
+        try:
+            return read(manifest)
+        except (CheckpointError, OSError) as error:
+            if read_manifest(folder).sha256 != manifest.sha256:
+                continue
+            if isinstance(error, CheckpointError):
+                raise
+            raise CheckpointError(f"{folder}: cannot be read ({error}); {MEND}") from None
 
 
 def _check_entry(path: Path, name: str, entry: object) -> None:
@@ -115,7 +146,11 @@ def checked(folder: Path, files: Entries, name: str, in_full: bool = False) -> P
     size, entry = path.stat().st_size, files[name]
     if size != entry["bytes"]:
         raise CheckpointError(f"{path}: damaged: expected {entry['bytes']} bytes, got {size}; {MEND}")
-    if (in_full or size <= FULL_HASH_BYTES) and sha256_of(path) != entry["sha256"]:
+    try:
+        is_right = (not in_full and size > FULL_HASH_BYTES) or sha256_of(path) == entry["sha256"]
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); {MEND}") from None
+    if not is_right:
         raise CheckpointError(f"{path}: damaged or foreign: its sha256 is not the manifest's; {MEND}")
     return path
 
@@ -126,8 +161,11 @@ def verify(folder: Path) -> int:
     Raises:
         CheckpointError: one is missing, or another one; or there is no checkpoint.
     """
-    files, _ = read_manifest(folder)
-    return len([checked(folder, files, name, in_full=True) for name in files])
+
+    def read(manifest: Manifest) -> int:
+        return len([checked(folder, manifest.files, name, in_full=True) for name in manifest.files])
+
+    return at_one_version(folder, read)
 
 
 def read_json(path: Path) -> dict:

@@ -10,7 +10,7 @@ moving others. The attention weights remain as the measure of how sure the read 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -103,6 +103,19 @@ class MemoryState:
         """Whether no token can read an expert before the end of this `generate`."""
         candidates = self.candidates
         return candidates is not None and candidates.serve(num_asked) and candidates.is_none and self.past.is_silent
+
+
+@dataclass
+class Call:
+    """One forward in flight."""
+
+    tokens: Tensor  # [B, T]
+    mask: Tensor | None  # [B, T] bool
+    before: MemoryState | None
+    features: dict[int, Tensor] = field(default_factory=dict)  # layer -> [B, T, D], before any residual
+    query: Tensor | None = None  # [B, T, C]
+    routing: Routing | None = None
+    after: MemoryState | None = None
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +34,8 @@ from mome.facts import Fact
 from mome.index import FaissIndex, TorchIndex, build_index
 from mome.joining import Joiner
 from mome.ledger import Ledger
-from mome.manifest import read_manifest
-from mome.memory import CLOSED, Features, Gate, MemoryState, Routing, attend_text, route
+from mome.manifest import Manifest, read_manifest
+from mome.memory import CLOSED, Call, Features, Gate, Routing, attend_text, route
 from mome.mention import NO_TOKEN, Mentions
 from mome.router import Router
 from mome.settings import WriteSettings
@@ -50,19 +50,6 @@ def _uncompiled(function: Callable) -> Callable:
     """What a hook does depends on the text: `torch.compile` must leave it as it is, or would compile it anew at every
     step."""
     return torch.compiler.disable(function)  # type: ignore[return-value]
-
-
-@dataclass
-class _Call:
-    """One forward in flight."""
-
-    tokens: Tensor  # [B, T]
-    mask: Tensor | None  # [B, T] bool
-    before: MemoryState | None
-    features: dict[int, Tensor] = field(default_factory=dict)  # layer -> [B, T, D], before any residual
-    query: Tensor | None = None  # [B, T, C]
-    routing: Routing | None = None
-    after: MemoryState | None = None
 
 
 class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
@@ -100,9 +87,9 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         self.all_tied_weights_keys = {f"backbone.{name}": f"backbone.{source}" for name, source in tied.items()}
         self.ledger = ledger or Ledger([])
         self.enabled = True
-        self._opened: tuple[Path, int] | None = None  # the checkpoint, and how often it had been changed
-        self._call: _Call | None = None
-        self._last: _Call | None = None
+        self._opened: tuple[Path, Manifest] | None = None  # the checkpoint, and which version of it
+        self._call: Call | None = None
+        self._last: Call | None = None
         self._forced: tuple[Tensor, Tensor, Tensor] | None = None
         self._observing = False
         self._num_asked: int | None = None
@@ -123,9 +110,10 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         Raises:
             FactsError: a fact has the id of one that is there, or of another new one.
         """
-        self.ledger.add(facts)
-        self.bank.append(bank)
+        self.ledger.check_new(facts)
+        self.bank.append(self._beside(bank))
         self.index.add(bank.keys[:, : self.config.d_subject])
+        self.ledger.facts.extend(facts)
 
     @property
     def facts(self) -> Ledger:
@@ -201,7 +189,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
                 "input_ids, or stay inside `model.memory_disabled()`"
             )
         num_before = int(cache.get_seq_length()) if cache is not None else 0
-        self._call = _Call(tokens, real_tokens(mask, tokens.shape[1], num_before), load_state(cache))
+        self._call = Call(tokens, real_tokens(mask, tokens.shape[1], num_before), load_state(cache))
         if not isinstance(mask, Tensor) or mask.dim() != 2 or bound.get("position_ids") is not None:
             return None
         if "position_ids" not in self._parameters_of_forward.parameters:
@@ -231,7 +219,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
 
         return hook
 
-    def _route(self, call: _Call) -> None:
+    def _route(self, call: Call) -> None:
         before, home = call.before, self.bank.token.device
         mask = call.mask.to(home) if call.mask is not None else None
         tokens = call.tokens.to(home)
@@ -427,20 +415,24 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         Raises:
             CheckpointError: as `from_pretrained` does, and where this memory was opened from none.
         """
-        folder, generation = self._opened_from("reload")
-        if read_manifest(folder)[1] == generation:
+        folder, opened = self._opened_from("reload")
+        if read_manifest(folder).sha256 == opened.sha256:
             return False
         self._take_up(checkpoint.load(folder))
         return True
 
     def _take_up(self, parts: checkpoint.Parts) -> None:
         """Put what a checkpoint holds in the place of what this memory held, on the same device."""
-        folder, home = self._opened_from("reload")[0], self.bank.token.device
-        self.ledger, self._opened = parts.ledger, (folder, parts.generation)
-        bank = parts.bank if home.type == "cpu" else parts.bank.to(home, self.bank.up.device != home)
-        self.set_bank(bank, parts.index)
+        assert self._opened is not None and parts.manifest is not None
+        self.ledger, self._opened = parts.ledger, (self._opened[0], parts.manifest)
+        self.set_bank(self._beside(parts.bank), parts.index)
 
-    def _opened_from(self, action: str) -> tuple[Path, int]:
+    def _beside(self, bank: Bank) -> Bank:
+        """A bank on the devices where this memory's lies."""
+        home = self.bank.token.device
+        return bank if home.type == "cpu" else bank.to(home, experts_on_host=self.bank.up.device != home)
+
+    def _opened_from(self, action: str) -> tuple[Path, Manifest]:
         if self._opened is None:
             raise CheckpointError(
                 f"{action}: expected a memory that was opened from a checkpoint, got one that was not; use "
@@ -455,7 +447,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
             bank=self.bank,
             ledger=self.ledger,
             index=self.index,
-            generation=self._opened[1] if self._opened else 0,
+            manifest=self._opened[1] if self._opened else None,
         )
 
     @classmethod
@@ -492,7 +484,8 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
                 "or teach the facts again for this backbone"
             )
         model = cls(config, backbone, parts.router, parts.bank, parts.ledger, parts.index)
-        model._opened = Path(pretrained_model_name_or_path), parts.generation
+        assert parts.manifest is not None
+        model._opened = Path(pretrained_model_name_or_path), parts.manifest
         return model
 
 

@@ -24,10 +24,10 @@ from torch import Tensor
 
 from mome.checkpoint import EXPERT_TABLES, KEY_TABLES, ROUTER_FIELDS, Parts, read_router_report
 from mome.config import MoMEConfig
-from mome.errors import CheckpointError, FactsError
+from mome.errors import CheckpointError, MomeError
 from mome.facts import write_facts
-from mome.index import EXACT, FaissIndex, TorchIndex, build_index, kind_for
-from mome.manifest import Entries, entry_of, read_manifest, without_number, write_manifest
+from mome.index import EXACT, FaissIndex, build_index, kind_for
+from mome.manifest import FILE, Entries, Manifest, entry_of, read_manifest, without_number, write_manifest
 from mome.router import Router
 from mome.tables import Table, parts_of, write_tables
 
@@ -49,7 +49,7 @@ def save(folder: Path, parts: Parts, report: dict, files: dict[str, bytes] | Non
         _write_facts(parts, report, lambda name: new / name)
         for name, content in (files or {}).items():
             (new / name).write_bytes(content)
-        write_manifest(new / "manifest.json", _entries(new))
+        write_manifest(new / FILE, _entries(new))
 
     write_folder(folder, fill)
 
@@ -62,46 +62,56 @@ def _write_facts(parts: Parts, report: dict, place: Callable[[str], Path]) -> No
         write_tables(place(name), {column: tables.get(column, [getattr(left, column)]) for column in columns})
     write_facts(place("facts.jsonl"), ledger)
     place("report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    keys = torch.cat(tables["keys"])[:, : parts.config.d_subject]
-    index = _index_of(keys, parts) if ledger.forgotten else parts.index
-    if isinstance(index, FaissIndex):
+    index = _index_of(parts, tables["keys"])
+    if index is not None:
         index.write(place("index.faiss"))
 
 
-def _index_of(keys: Tensor, parts: Parts) -> TorchIndex | FaissIndex:
-    """The index over the keys that are left: without the others, or where that cannot be done built anew."""
-    kind = kind_for(parts.config.index, len(keys))
-    left = parts.index.without_removed() if isinstance(parts.index, FaissIndex) and kind != EXACT else None
-    return left or build_index(keys, kind)
+def _index_of(parts: Parts, keys: list[Tensor]) -> FaissIndex | None:
+    """The index over the keys that are left, in parts; None where they are searched without one."""
+    num_left = sum(map(len, keys))
+    kind = kind_for(parts.config.index, num_left)
+    if kind == EXACT:
+        return None
+    index = parts.index
+    if isinstance(index, FaissIndex) and index.factory == kind:
+        gone = parts.bank.keys_of(sorted(parts.ledger.forgotten))
+        index = index.without(gone) if len(gone) else index
+    else:
+        index = None  # of the kind for another number of keys
+    if index is None:
+        built = build_index(torch.cat(keys)[:, : parts.config.d_subject], kind)
+        assert isinstance(built, FaissIndex)
+        index = built
+    assert index.num_keys == num_left, "the index holds the keys that are left"
+    return index
 
 
-def commit(folder: Path, parts: Parts) -> int:
+def commit(folder: Path, parts: Parts) -> Manifest:
     """Replace the facts of a checkpoint, in one step; readers keep the version that they have opened.
 
     Args:
-        parts: what was read from it, changed, with the generation that was read.
+        parts: what was read from it, changed, with the manifest that was read.
 
     Returns:
-        The new generation.
+        The new manifest.
 
     Raises:
         CheckpointError: another process is changing it, or has changed it since, or it cannot be written; it is then
             as it was.
     """
     with _lock(folder):
-        files, generation = read_manifest(folder)
-        if generation != parts.generation:
-            raise CheckpointError(
-                f"{folder}: expected version {parts.generation}, which was opened, got version {generation}, which "
-                "another process has made since; open it again and repeat the change"
-            )
-        new = {name: folder / _numbered(name, generation + 1) for name in CHANGING}
-        manifest = folder / ".manifest.json"
+        before = read_manifest(folder)
+        _check_unchanged(folder, before, parts.manifest)
+        # A process that was killed may have left files under the very names that are written now.
+        _remove_unnamed(folder, before.files)
+        new = {name: folder / _numbered(name, before.generation + 1) for name in CHANGING}
+        manifest = folder / f".{FILE}"
         try:
             _write_facts(parts, {"router": read_router_report(folder)}, new.__getitem__)
-            entries = _describe(manifest, files, new, generation + 1)
-            manifest.replace(folder / "manifest.json")
-        except (OSError, SafetensorError, FactsError) as error:
+            entries = _describe(manifest, before.files, new, before.generation + 1)
+            manifest.replace(folder / FILE)
+        except (OSError, SafetensorError, MomeError) as error:
             for path in (*new.values(), manifest):
                 path.unlink(missing_ok=True)
             reason = getattr(error, "strerror", None) or error
@@ -110,7 +120,21 @@ def commit(folder: Path, parts: Parts) -> int:
         with suppress(OSError):
             _flush(folder)
             _remove_unnamed(folder, entries)
-    return generation + 1
+        return read_manifest(folder)
+
+
+def _check_unchanged(folder: Path, now: Manifest, opened: Manifest | None) -> None:
+    if opened is None or now.generation != opened.generation:
+        expected = "none" if opened is None else opened.generation
+        raise CheckpointError(
+            f"{folder}: expected version {expected}, which was opened, got version {now.generation}, which another "
+            "process has made since; open it again and repeat the change"
+        )
+    if now.sha256 != opened.sha256:
+        raise CheckpointError(
+            f"{folder}: expected the checkpoint that was opened, got another one in its place; open that and repeat "
+            "the change"
+        )
 
 
 def _describe(manifest: Path, files: Entries, new: dict[str, Path], generation: int) -> Entries:
@@ -167,7 +191,7 @@ def save_router(folder: Path, config: MoMEConfig, router: Router, report: dict) 
         fields = {name: getattr(config, name) for name in ROUTER_FIELDS}
         text = json.dumps({**fields, "report": report}, indent=1) + "\n"
         (new / "router.json").write_text(text, encoding="utf-8")
-        write_manifest(new / "manifest.json", _entries(new))
+        write_manifest(new / FILE, _entries(new))
 
     write_folder(folder, fill)
 
@@ -195,33 +219,33 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         if folder.exists():
             folder.rmdir()
         new.rename(folder)
-        _flush(folder.parent)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, MomeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(f"{folder}: writing failed ({reason}); nothing was left behind") from None
     finally:
         os.close(at_work)
         shutil.rmtree(new, ignore_errors=True)
+    with suppress(OSError):  # it is there, and whole
+        _flush(folder.parent)
 
 
 def _remove_unfinished(folder: Path) -> None:
     """Remove what processes left that were killed while they filled this folder, and are no longer at work on it."""
     for path in folder.parent.glob(f".{glob.escape(folder.name)}.*{UNFINISHED}"):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path)
-        except BlockingIOError:
-            pass  # somebody is
-        finally:
-            os.close(handle)
+        with suppress(FileNotFoundError, BlockingIOError):  # it has just been finished, or somebody is at work on it
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path)
+            finally:
+                os.close(handle)
 
 
 def refuse_existing(folder: Path) -> None:
     """Raise CheckpointError if there is anything at that place that writing would replace."""
     if folder.is_dir() and not any(folder.iterdir()):
         return
-    if (folder / "manifest.json").exists():
+    if (folder / FILE).exists():
         raise CheckpointError(f"{folder}: already holds a checkpoint; choose another folder, or move this one away")
     if folder.exists():
         raise CheckpointError(f"{folder}: expected a new or empty folder, got one that holds other files")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
+import torch
 from torch import Tensor
 
 from mome.bank import Bank
@@ -45,7 +46,9 @@ def trace_tokens(
         For each sequence one entry for each token from the second on.
     """
     following = tokens[:, 1:].to(logits.device)  # [B, T - 1]
-    margin = margins(logits[:, :-1].flatten(0, 1).float(), following.flatten()).view(following.shape)
+    # A sequence at a time: a copy of all logits may be larger than the model.
+    of_each = [margins(row[:-1].float(), said) for row, said in zip(logits, following, strict=True)]
+    margin = torch.stack(of_each) if of_each else logits.new_empty(0, 0)
     return [
         [_entry(tokens, routing, margin, bank, ledger, row, position) for position in range(1, tokens.shape[1])]
         for row in range(len(tokens))

@@ -20,10 +20,10 @@ from benchmarks.faults.memories import (
 )
 from benchmarks.faults.processes import KILLED, Journal, Lines, start, wait_for
 from mome.errors import MomeError
-from mome.manifest import sha256_of
+from mome.manifest import FILE, read_manifest, sha256_of
 from mome.saving import UNFINISHED
 from train.answers import generate_answers
-from train.progress import bar
+from train.progress import bar, console
 from train.settings import BackboneSettings, TrainSettings
 from train.teach import teach
 
@@ -48,7 +48,7 @@ def kill_changes(small: Small, num: int, seed: int, work: Path) -> dict[str, int
             journal.unlink(missing_ok=True)
             process = start(change_for_ever, folder, small, seed + number, journal)
             aim = list(CHANGES)[number % len(CHANGES)]
-            wait_for(journal, lambda line, aim=aim: line["change"] == aim)
+            wait_for(process, journal, lambda line, aim=aim: line["change"] == aim)
             time.sleep(rng.uniform(0, CHANGES[aim]))
             process.kill()
             process.join()
@@ -59,7 +59,7 @@ def kill_changes(small: Small, num: int, seed: int, work: Path) -> dict[str, int
 
 
 def _losses(prefix: str, found: Counter[str]) -> dict[str, int]:
-    names = "not_opening", "lost", "wrong_answers", "committed"
+    names = "while_writing", "committed", "not_opening", "lost", "wrong_answers"
     return {prefix: found["kills"], **{f"{prefix}_{name}": found[name] for name in names}}
 
 
@@ -102,16 +102,21 @@ def check_changes(found: Counter[str], folder: Path, small: Small, before: dict,
     if under_way is not None:
         found[f"in_{under_way['change']}"] += 1
         allowed.append(under_way["after"])
+    unfinished = [*folder.parent.glob(f".saved-*{UNFINISHED}")]
     for line in lines:
         if line.get("folder"):
             _check_saved(found, line, is_done=line is not under_way)
-    for left in folder.parent.glob(f".saved-*{UNFINISHED}"):
+    for left in unfinished:
         shutil.rmtree(left)
     try:
+        found["while_writing"] += bool(unfinished) or has_unnamed(folder)
         model, joiner = open_memory(folder)
-    except MomeError:
+    except Exception as error:  # whatever it is, it is counted, and the others go on with a whole one
+        console.print(f"{folder}: {type(error).__name__}: {error}", markup=False)
         found["not_opening"] += 1
-        raise
+        shutil.rmtree(folder)
+        shutil.copytree(small.folder, folder)
+        return {fact.id: fact for fact in small.taught}
     facts = {fact.id: fact for fact in model.facts}
     found["lost"] += answers_of(facts) not in allowed
     found["committed"] += under_way is not None and answers_of(facts) == allowed[-1] != allowed[0]
@@ -120,13 +125,22 @@ def check_changes(found: Counter[str], folder: Path, small: Small, before: dict,
     return facts
 
 
+def has_unnamed(folder: Path) -> bool:
+    """Whether there are files that no manifest names: a process was killed while it wrote them."""
+    named = {entry.get("file", name) for name, entry in read_manifest(folder).files.items()}
+    return bool({path.name for path in folder.iterdir()} - named - {FILE, ".lock"})
+
+
 def _check_saved(found: Counter[str], line: dict, is_done: bool) -> None:
     """A memory saved to a folder of its own is there whole, or if it was under way perhaps not at all."""
     folder = Path(line["folder"])
     if not folder.exists():
         found["lost"] += is_done
         return
-    found["lost"] += stored_answers(folder) != line["after"]
+    try:
+        found["lost"] += stored_answers(folder) != line["after"]
+    except MomeError:
+        found["not_opening"] += 1
     shutil.rmtree(folder)
 
 

@@ -1,7 +1,7 @@
 """Every reader beside files that were damaged: a clear error, or what the file truly says; never anything else.
 
-Half of the damaged files of a checkpoint are vouched for by its manifest, as those of a bad person would be: then what
-they say counts, and it must be read without harm.
+Half of the damaged files of a checkpoint are vouched for by its manifest, as those of a bad person would be: these, and
+settings, may say anything, and must be refused or read without harm.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mome import checkpoint
 from mome.cli import settings_from
 from mome.errors import MomeError
 from mome.facts import FactSet, read_facts
-from mome.manifest import entry_of, read_manifest, write_manifest
+from mome.manifest import entry_of, own_sha256, read_manifest, write_manifest
 from mome.saving import save_router
 from mome.tables import parts_of
 from train.answers import generate_answers
@@ -137,7 +137,10 @@ def _damage_and_read(name: str, folder: Path, num: int, seed: int, work: Path, f
     others = [each.read_bytes() for each in sorted(folder.iterdir()) if each.is_file() and each.stat().st_size < 2**20]
     for number in range(first, num):
         told.tell({"begins": number})
-        path.write_bytes(mutate(data, random.Random(f"{seed} {name} {number}"), others))
+        damaged, rng = data, random.Random(f"{seed} {name} {number}")
+        while damaged == data:
+            damaged = mutate(data, rng, others)
+        path.write_bytes(damaged)
         is_resealed = bool(number % 2) and target.is_sealed
         if is_resealed:
             reseal(home, target.file)
@@ -161,9 +164,17 @@ def _outcome(target: Target, whole: Any, folder: Path, is_resealed: bool) -> str
 
 
 def reseal(folder: Path, file: str) -> None:
-    """Let the manifest vouch for a file as it is."""
-    files, generation = read_manifest(folder)
-    write_manifest(folder / "manifest.json", {**files, file: entry_of(folder / file)}, generation)
+    """Let the manifest vouch for a file as it is, or for itself."""
+    path = folder / "manifest.json"
+    if file != path.name:
+        manifest = read_manifest(folder)
+        write_manifest(path, {**manifest.files, file: entry_of(folder / file)}, manifest.generation)
+        return
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps({**fields, "sha256": own_sha256(fields)}), encoding="utf-8")
+    except (ValueError, TypeError, RecursionError, AttributeError):
+        pass  # it is no manifest any more, and stays as it is
 
 
 def write_all(small: Small, folder: Path) -> Path:
@@ -178,7 +189,8 @@ def write_all(small: Small, folder: Path) -> Path:
             import pyarrow
             import pyarrow.parquet
 
-            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records), target)
+            columns = {key: [record.get(key) for record in records] for record in records for key in record}
+            pyarrow.parquet.write_table(pyarrow.table(columns), target)
         elif ".jsonl" in name:
             text = "".join(json.dumps(record) + "\n" for record in records).encode()
             target.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
@@ -199,8 +211,7 @@ def make_targets() -> dict[str, Target]:
     """Every reader by name."""
     targets = {}
     for file in CHECKPOINT_FILES:
-        is_sealed = file != "manifest.json"
-        targets[f"checkpoint {file}"] = Target(file, read_checkpoint, is_right_checkpoint, is_sealed)
+        targets[f"checkpoint {file}"] = Target(file, read_checkpoint, is_right_checkpoint, is_sealed=True)
     for file in FACT_FILES:
         targets[file] = Target(file, partial(read_table, file=file), are_right_facts)
     targets["router.json"] = Target("router.json", read_router, is_right_router, is_sealed=True, folder="router")
@@ -237,7 +248,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
         "facts": list(parts.ledger),
         "tables": {name: torch.cat(parts_of(t)) if t.dim() else t for name, t in tables.items()},
         "config": parts.config.to_dict(),
-        "generation": parts.generation,
+        "manifest": read_manifest(folder),
         "found": parts.index.search(parts.bank.keys[:, : parts.config.d_subject], 1)[1],
         "summary": summary,
         "report": checkpoint.read_router_report(folder),
@@ -264,9 +275,9 @@ def _is_same(found: Any, whole: Any) -> bool:
 
 
 def are_right_facts(found: tuple[FactSet, Path], _whole: object, _folder: Path, _is_resealed: bool) -> bool:
-    """Whether every prompt and answer stands in the file, as a plain reading of it has them."""
+    """Whether the prompts and answers are those that a plain reading of the file finds."""
     said, path = found
-    return {(fact.prompt, fact.answer) for fact in said.facts} <= set(plain_reading(path))
+    return {(fact.prompt, fact.answer) for fact in said.facts} == set(plain_reading(path))
 
 
 def plain_reading(path: Path) -> list[tuple[str, str]]:

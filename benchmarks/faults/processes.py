@@ -52,15 +52,16 @@ class Lines:
         return [json.loads(line) for line in whole.splitlines()]
 
 
-def wait_for(path: Path, is_wanted: Callable[[dict], bool]) -> None:
+def wait_for(process: BaseProcess, path: Path, is_wanted: Callable[[dict], bool]) -> None:
     """Until a process has written such a line.
 
     Raises:
-        AssertionError: it did not.
+        AssertionError: it has ended, or does not.
     """
     lines, end = Lines(path), time.monotonic() + MAX_WAIT
     while not any(map(is_wanted, lines.new())):
-        assert time.monotonic() < end, f"{path}: no process has written what was waited for"
+        assert process.is_alive(), f"{path}: the process that writes it has ended by itself ({process.exitcode})"
+        assert time.monotonic() < end, f"{path}: what was waited for is not written"
         time.sleep(0.001)
 
 

@@ -58,7 +58,7 @@ def digest(facts: dict[str, Fact]) -> str:
 
 def _held(model: MoMEForCausalLM) -> tuple[int, dict[str, Fact]]:
     assert model._opened is not None
-    return model._opened[1], {fact.id: fact for fact in model.facts}
+    return model._opened[1].generation, {fact.id: fact for fact in model.facts}
 
 
 def write_until(folder: Path, small: Small, seed: int, until: float, journal: Path) -> None:

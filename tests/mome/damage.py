@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from mome.manifest import entry_of, read_manifest, write_manifest
+from mome.manifest import FILE, entry_of, read_manifest, write_manifest
 
 
 def seal(folder: Path) -> None:
     """Make the manifest agree with the files, as if they had been written so."""
-    files, generation = read_manifest(folder)
-    write_manifest(folder / "manifest.json", {name: entry_of(folder / name) for name in files}, generation)
+    manifest = read_manifest(folder)
+    write_manifest(folder / FILE, {name: entry_of(folder / name) for name in manifest.files}, manifest.generation)

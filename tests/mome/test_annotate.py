@@ -37,6 +37,11 @@ def test_a_fact_speaks_for_every_place_where_it_stands(taught, annotated):
         assert found == agreements
 
 
+@pytest.mark.parametrize("text", ["Où est 日本 😀 né?", "a<|endoftext|>b", " two  spaces\n\tand a tab ", "x"])
+def test_every_character_is_kept(annotated, text):
+    assert "".join(span.text for span in annotated(text)) == text
+
+
 def test_a_text_of_which_nothing_is_known_is_one_span(annotated):
     text = "The river runs to the sea, and the sea is never full."
     assert annotated(text) == [Span(text=text)]

@@ -201,7 +201,7 @@ class TestFile:
         index.remove(gone)
         with monkeypatch.context() as patched:
             patched.setattr(FaissIndex, "_train", lambda *_args: pytest.fail("trained anew"))
-            left = index.without_removed()
+            left = index.without(gone)
         if kind == "HNSW32":
             assert left is None
             return

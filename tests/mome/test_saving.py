@@ -11,12 +11,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import faiss
 import pytest
 
-from mome import checkpoint, saving
+from mome import checkpoint, edit, manifest, saving
 from mome.errors import CheckpointError
 from mome.facts import Fact
-from mome.manifest import read_manifest, write_manifest
+from mome.index import FaissIndex, TorchIndex
+from mome.manifest import path_of, read_manifest, verify, write_manifest
 from mome.modeling import MoMEForCausalLM
 from train.answers import generate_answers
 
@@ -154,7 +156,7 @@ def test_killed_at_any_moment_it_is_as_before_or_as_after(taught, tmp_path, in_t
 CHANGES = """
 import sys
 from pathlib import Path
-from mome import checkpoint, saving
+from mome import checkpoint, edit, manifest, saving
 folder = Path(sys.argv[1])
 print("ready", flush=True)
 while True:
@@ -205,6 +207,124 @@ def test_two_writers_at_once(model, folder, taught):
     assert ids(folder) == [fact.id for fact in taught.facts]
     model.save_changes()
     assert ids(folder) == [fact.id for fact in taught.facts[1:]]
+
+
+@pytest.fixture
+def with_faiss(teach_memory, backbone_folder, taught, tmp_path) -> Path:
+    """A checkpoint with a file of FAISS."""
+    made = teach_memory(backbone_folder, taught.facts, index="IVF4,Flat", router=taught.model.router).folder
+    return Path(shutil.copytree(made, tmp_path / "with_faiss"))
+
+
+def keys_in_index(folder: Path) -> int:
+    path = path_of(folder, read_manifest(folder).files, "index.faiss")
+    assert path is not None
+    return faiss.read_index(str(path)).ntotal
+
+
+def test_no_index_keeps_the_key_of_what_was_forgotten(with_faiss, taught):
+    """Neither by the command line nor by a model."""
+    parts = checkpoint.load(with_faiss)
+    gone = [parts.bank.keys[number].numpy()[:128].tobytes() for number in (0, 1)]
+    assert all(any(key in content for content in contents(with_faiss).values()) for key in gone)
+    edit.forget(with_faiss, [taught.facts[0].id])
+    model = MoMEForCausalLM.from_pretrained(with_faiss)
+    model.forget([taught.facts[1].id])
+    model.save_changes()
+    assert not any(key in content for key in gone for content in contents(with_faiss).values())
+    assert keys_in_index(with_faiss) == len(taught.facts) - 2
+
+
+def test_an_index_of_the_kind_for_fewer_keys_is_built_anew(folder, taught, write_settings, monkeypatch):
+    """Searched exactly until now, then with lists."""
+    monkeypatch.setattr("mome.index.MAX_EXACT_KEYS", len(taught.facts))
+    parts = checkpoint.load(folder)
+    parts.config.index = "auto"
+    shutil.rmtree(folder)
+    saving.save(folder, parts, {})
+    model = MoMEForCausalLM.from_pretrained(folder)
+    assert isinstance(model.index, TorchIndex)
+    model.memorize([NEW], taught.joiner.tokenizer, write_settings)
+    model.save_changes()
+    assert isinstance(checkpoint.load(folder).index, FaissIndex)
+    assert "index.1.faiss" in contents(folder)
+
+
+def test_a_full_disk_while_the_index_is_written(with_faiss, taught, monkeypatch):
+    before = contents(with_faiss)
+    model = MoMEForCausalLM.from_pretrained(with_faiss)
+    model.forget([taught.facts[0].id])
+    write = FaissIndex.write
+    monkeypatch.setattr(FaissIndex, "write", lambda self, _path: write(self, Path("/dev/full")))
+    with pytest.raises(CheckpointError, match=r"writing failed .*; the checkpoint is as it was"):
+        model.save_changes()
+    assert contents(with_faiss) == before
+    with pytest.raises(CheckpointError, match=r"writing failed .*; nothing was left behind"):
+        model.save_pretrained(with_faiss.with_name("copy"))
+    assert not with_faiss.with_name("copy").exists()
+
+
+def test_another_checkpoint_in_the_place_of_the_one_that_was_opened_is_not_overwritten(model, folder, taught):
+    parts = checkpoint.load(folder)
+    parts.ledger.forget([0])
+    shutil.rmtree(folder)
+    saving.save(folder, parts, {})
+    model.forget([taught.facts[1].id])
+    with pytest.raises(CheckpointError, match="expected the checkpoint that was opened, got another one in its place"):
+        model.save_changes()
+    assert ids(folder) == [fact.id for fact in taught.facts[1:]]
+    assert model.reload() and list(model.facts) == taught.facts[1:]
+
+
+def test_what_a_killed_process_left_is_not_taken_for_what_is_written(model, folder, taught):
+    for name in ("report.1.html", "index.1.faiss", "facts.1.jsonl"):
+        (folder / name).write_text("left behind")
+    model.forget([taught.facts[0].id])
+    model.save_changes()
+    assert not any(b"left behind" in content for content in contents(folder).values())
+    assert {"report.html", "index.faiss"}.isdisjoint(read_manifest(folder).files)
+
+
+@pytest.mark.parametrize("read", [checkpoint.summarize, verify, checkpoint.read_router_report])
+def test_whoever_reads_while_it_is_changed_reads_one_version(read, model, folder, taught, monkeypatch):
+    real, model_is_waiting = manifest.read_manifest, [True]
+
+    def interrupted(path):
+        found = real(path)
+        if model_is_waiting:
+            model_is_waiting.clear()
+            model.forget([taught.facts[0].id])
+            model.save_changes()  # between the look at the manifest and that at the files
+        return found
+
+    before = read(folder)
+    monkeypatch.setattr(manifest, "read_manifest", interrupted)
+    found = read(folder)
+    monkeypatch.undo()
+    assert found == read(folder)
+    assert read is not checkpoint.summarize or found["facts"] == before["facts"] - 1
+
+
+def test_a_file_that_cannot_be_read_is_named(folder, monkeypatch):
+    def refused(*_args):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(manifest, "sha256_of", refused)
+    with pytest.raises(CheckpointError, match=r"config.json: cannot be read \(Input/output error\)"):
+        checkpoint.load(folder)
+
+
+def test_a_folder_whose_place_cannot_be_flushed_is_there_all_the_same(folder, monkeypatch):
+    parts, real = checkpoint.load(folder), saving._flush
+
+    def failing(path):
+        if path == folder.parent:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(path)
+
+    monkeypatch.setattr(saving, "_flush", failing)
+    saving.save(folder.with_name("copy"), parts, {})
+    assert ids(folder.with_name("copy")) == ids(folder)
 
 
 @pytest.mark.parametrize("name", ["write_tables", "write_facts", "_flush"])
@@ -277,7 +397,7 @@ def test_a_checkpoint_that_is_gone(model, folder, taught):
     "file", ["../facts.jsonl", "/etc/passwd", "facts.1.json", "keys.safetensors", "facts..jsonl", 3]
 )
 def test_a_manifest_that_points_elsewhere_is_refused(folder, file):
-    files, _ = read_manifest(folder)
+    files = read_manifest(folder).files
     files["facts.jsonl"]["file"] = file
     write_manifest(folder / "manifest.json", files)
     with pytest.raises(
