@@ -88,8 +88,10 @@ def settings_from(command: str, kind: type, argv: list[str]) -> Any:
     switches = {f"--{name}" for name, field in kind.__dataclass_fields__.items() if field.type == "bool"}
     try:
         namespace = parser.parse_args(_spelled(argv, switches))
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"--config: expected a YAML file in UTF-8 ({error}); save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:  # of the YAML reader; all else it tells by itself
+        raise SettingsError(
+            f"--config: expected a YAML file in UTF-8 ({error}); mend it, or save it as UTF-8"
+        ) from None
     for name, field in kind.__dataclass_fields__.items():
         if namespace[name] is None and field.default is not None:
             raise SettingsError(f"--{name}: expected a value, got null; leave it out for the default")

@@ -289,6 +289,9 @@ class FaissIndex:
         if (index.inner.d, index.inner.ntotal) != (d_subject, num_keys):
             got = f"{index.inner.ntotal} keys of width {index.inner.d}"
             raise CheckpointError(f"index.faiss: expected {num_keys} keys of width {d_subject}, got {got}")
+        inverted = faiss.try_extract_index_ivf(index.inner)
+        if inverted is not None and not 1 <= inverted.nprobe <= inverted.nlist:
+            raise CheckpointError(f"index.faiss: expected 1 to {inverted.nlist} lists searched, got {inverted.nprobe}")
         lists = _lists(index.inner)
         if lists and not np.array_equal(np.sort(np.concatenate(lists)), np.arange(num_keys)):
             raise CheckpointError(f"index.faiss: expected the numbers of {num_keys} keys, each once; got others")

@@ -134,7 +134,11 @@ def test_inspect_verifies_every_file(trained, capsys):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"limit: 10\nseed: \xff\n", "expected a YAML file in UTF-8"), (b"write: null\n", "--write: expected a value")],
+    [
+        (b"limit: 10\nseed: \xff\n", "expected a YAML file in UTF-8"),
+        (b"write: null\n", "--write: expected a value"),
+        (b"seed: " + b"9" * 5000, "expected a YAML file in UTF-8"),
+    ],
 )
 def test_settings_that_cannot_be_read_are_an_error(facts_file, tmp_path, capsys, content, words):
     (tmp_path / "settings.yaml").write_bytes(content)

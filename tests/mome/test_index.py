@@ -215,6 +215,13 @@ class TestFile:
         again = FaissIndex.read(written(left, tmp_path), WIDTH, kind, len(kept))
         assert torch.equal(again.search(queries, 3)[1], number)
 
+    @pytest.mark.parametrize("nprobe", [0, 9])
+    def test_a_search_that_is_none_is_refused(self, nprobe, keys, tmp_path):
+        index = build_index(keys, "IVF8,Flat")
+        index.inner.nprobe = nprobe
+        with pytest.raises(CheckpointError, match=f"expected 1 to 8 lists searched, got {nprobe}"):
+            FaissIndex.read(written(index, tmp_path), WIDTH, "IVF8,Flat", NUM_KEYS)
+
     @pytest.mark.parametrize("number", [-1, NUM_KEYS, 2**40, "another's"])
     def test_a_key_that_is_not_there_or_twice_is_refused(self, number, keys, tmp_path):
         """Its number would be that of another fact, or lead out of the bank."""
