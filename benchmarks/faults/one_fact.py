@@ -32,8 +32,8 @@ NUM_ASKED = 24  # tokens of a forgotten fact's answer that must be the backbone'
 
 
 def change_one_fact(settings: BackboneSettings, facts: Path, num: int, num_changes: int, work: Path) -> dict:
-    """Teach so many facts, change others, one at a time, and compare what these say, before and behind all changes,
-    and the logits with which they say it, behind every kind of change."""
+    """Teach so many facts, change others, one at a time, and compare the logits with which these are said, before and
+    behind all changes."""
     folder, num_taught = work / "large", num + 2 * num_changes
     known = read_facts(facts, on_conflict="first").facts
     if len(known) < num_taught + num_changes:
@@ -56,8 +56,8 @@ def change_one_fact(settings: BackboneSettings, facts: Path, num: int, num_chang
     changed_ids = {fact.id for fact in changed}
     others = [fact for fact in taught if fact.id not in changed_ids]
     result: dict[str, float] = {"num_facts": len(others), "num_changes": num_changes}
-    said, sure = answers(model, joiner, others), logits(model, joiner, others)
-    result["recall_of_the_others"] = sum(a == fact.answer for a, fact in zip(said, others, strict=True)) / len(others)
+    before = logits(model, joiner, others)
+    result["others_exact"] = sum(is_exact for _, is_exact in before) / len(others)
     kinds: dict[str, tuple[Sequence[Fact], Callable[[Fact], object]]] = {
         "add": (new, lambda fact: model.memorize([fact], joiner.tokenizer)),
         "correct": (corrections, lambda fact: model.memorize([fact], joiner.tokenizer, update=True)),
@@ -66,9 +66,9 @@ def change_one_fact(settings: BackboneSettings, facts: Path, num: int, num_chang
     for kind, (some, change) in kinds.items():
         seconds = [_seconds(change, fact) for fact in some]
         result |= {f"{kind}_seconds": statistics.median(seconds), f"{kind}_seconds_most": max(seconds)}
-        result[f"{kind}_changed_logits"] = num_unlike(sure, logits(model, joiner, others))
         console.print(f"{kind}: {statistics.median(seconds):.4f} s, at most {max(seconds):.4f} s")
-    result["changed_answers"] = num_unlike(said, answers(model, joiner, others))
+    behind = logits(model, joiner, others)
+    result["others_changed"] = num_unlike(before, behind)
     right = [answers(model, joiner, some) == [fact.answer for fact in some] for some in (new, corrections)]
     with model.memory_disabled():
         bare = answers(model, joiner, gone, NUM_ASKED)
@@ -91,27 +91,28 @@ def num_unlike(before: Sequence, behind: Sequence) -> int:
 
 
 def answers(model: MoMEForCausalLM, joiner: Joiner, facts: Sequence[Fact], num_asked: int = 0) -> list[str]:
-    """Greedy answers to the facts' prompts, of as many tokens as what was taught, or more."""
+    """Greedy answers to the facts' prompts, as long as those that were taught, or longer."""
     prompts, taught = encode_facts(list(facts), joiner, max_context(model))
     num_new = [max(len(ids), num_asked) for ids in taught]
-    with bar("ask", len(facts)) as advance:
-        said = generate_ids(model, joiner.tokenizer, prompts, num_new, advance=advance)
+    said = generate_ids(model, joiner.tokenizer, prompts, num_new)
     return [joiner.decode(ids) for ids in said]
 
 
 @torch.no_grad()
-def logits(model: MoMEForCausalLM, joiner: Joiner, facts: Sequence[Fact]) -> list[bytes]:
-    """Digests of the logits behind every prompt and every token of its answer, bit for bit."""
+def logits(model: MoMEForCausalLM, joiner: Joiner, facts: Sequence[Fact]) -> list[tuple[bytes, bool]]:
+    """For each fact a digest of the logits behind its prompt and every token of its answer, bit for bit, and whether
+    they say the answer: whether each of its tokens is the likeliest, which is what greedy decoding takes."""
     prompts, said = encode_facts(list(facts), joiner, max_context(model))
-    digests = [b""] * len(facts)
+    found: list[tuple[bytes, bool]] = [(b"", False)] * len(facts)
     with bar("read the logits", len(facts)) as advance:
         for numbers in batches_by_prompt(prompts, said):
             num_asked = len(prompts[numbers[0]])
             tokens, mask = right_pad([prompts[n] + said[n] for n in numbers])
             with model.asked(num_asked):
-                found = model(input_ids=tokens, attention_mask=mask, use_cache=False).logits[:, num_asked - 1 :]
-            for number, row in zip(numbers, found, strict=True):  # row [A, V]
+                rows = model(input_ids=tokens, attention_mask=mask, use_cache=False).logits[:, num_asked - 1 :]
+            for number, row in zip(numbers, rows, strict=True):  # row [A, V]
                 spoken = row[: len(said[number])].contiguous()
-                digests[number] = hashlib.blake2b(spoken.numpy().tobytes(), digest_size=16).digest()
+                digest = hashlib.blake2b(spoken.numpy().tobytes(), digest_size=16).digest()
+                found[number] = digest, spoken.argmax(-1).tolist() == said[number]
             advance(len(numbers))
-    return digests
+    return found

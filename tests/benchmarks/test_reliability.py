@@ -50,8 +50,8 @@ def test_all_parts_run(shared_data, tmp_path, monkeypatch, capsys):
     assert flat["training_kills"] >= 1 and flat["training_trained"] >= 1
     inputs = [name for name in flat if name.endswith("_inputs")]
     assert len(inputs) == 15 and all(flat[name] == 12 for name in inputs)
-    assert flat["sequences"] == 2 and flat["readers_answers"] > 0 and flat["recall_of_the_others"] == 1
-    assert {flat[f"{kind}_changed_logits"] for kind in ("add", "correct", "forget")} == {flat["changed_answers"]} == {0}
+    assert flat["sequences"] == 2 and flat["readers_answers"] > 0 and flat["others_exact"] == 1
+    assert flat["others_changed"] == 0 and flat["num_facts"] == 40
     assert flat["added_right"] == flat["corrected_right"] == 1
     assert not (tmp_path / "work").exists()
 
