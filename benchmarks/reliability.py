@@ -34,7 +34,9 @@ PARTS: dict[str, Part] = {
     "readers": lambda given, small, work: read_beside_a_writer(small, given.readers, given.seconds, given.seed, work),
     "sequences": lambda given, small, work: run_sequences(small, given.sequences, given.operations, given.seed, work),
     "mutations": lambda given, small, work: fuzz(small, given.mutations, given.seed, work),
-    "one_fact": lambda given, _small, work: change_one_fact(given, given.facts, given.large, given.changes, work),
+    "one_fact": lambda given, _small, work: change_one_fact(
+        given, given.facts, given.large, given.compared, given.changes, work
+    ),
 }
 
 
@@ -56,6 +58,8 @@ class ReliabilitySettings(BackboneSettings):
     """Changes in each of them."""
     large: int = 100_000
     """Facts beside which one is added, corrected or forgotten."""
+    compared: int = 100_000
+    """How many of these are compared, before and behind the changes."""
     changes: int = 20
     """Facts that are added, and as many that are corrected, and forgotten, one at a time."""
     readers: int = 8
@@ -72,8 +76,8 @@ class ReliabilitySettings(BackboneSettings):
 def main(argv: list[str]) -> None:
     """Run all; print a table, record the result, and print it as one JSON line."""
     settings = settings_from("bench reliability", ReliabilitySettings, argv)
-    sizes = "kills", "training_kills", "mutations", "sequences", "operations", "large", "changes", "readers", "seconds"
-    check_sizes(settings, *sizes)
+    sizes = "kills", "training_kills", "mutations", "sequences", "operations", "large", "compared", "changes"
+    check_sizes(settings, *sizes, "readers", "seconds")
     unknown = set(settings.parts) - set(PARTS)
     if unknown or not settings.parts:
         raise SettingsError(f"--parts {settings.parts}: expected some of {', '.join(PARTS)}")

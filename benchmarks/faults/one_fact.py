@@ -20,7 +20,7 @@ from benchmarks.memorizing.answer_losses import batches_by_prompt
 from mome.allocate import encode_facts
 from mome.decoder import max_context
 from mome.errors import SettingsError
-from mome.facts import Fact, read_facts
+from mome.facts import Fact, read_facts, sample_facts
 from mome.joining import Joiner, right_pad
 from mome.modeling import MoMEForCausalLM
 from train.answers import generate_ids
@@ -31,9 +31,11 @@ from train.teach import teach
 NUM_ASKED = 24  # tokens of a forgotten fact's answer that must be the backbone's
 
 
-def change_one_fact(settings: BackboneSettings, facts: Path, num: int, num_changes: int, work: Path) -> dict:
-    """Teach so many facts, change others, one at a time, and compare the logits with which these are said, before and
-    behind all changes."""
+def change_one_fact(
+    settings: BackboneSettings, facts: Path, num: int, num_compared: int, num_changes: int, work: Path
+) -> dict:
+    """Teach so many facts, change others, one at a time, and compare the logits with which some of these are said, or
+    all, before and behind all changes."""
     folder, num_taught = work / "large", num + 2 * num_changes
     known = read_facts(facts, on_conflict="first").facts
     if len(known) < num_taught + num_changes:
@@ -56,6 +58,8 @@ def change_one_fact(settings: BackboneSettings, facts: Path, num: int, num_chang
     changed_ids = {fact.id for fact in changed}
     others = [fact for fact in taught if fact.id not in changed_ids]
     result: dict[str, float] = {"num_facts": len(others), "num_changes": num_changes}
+    others = sample_facts(others, num_compared, settings.seed)
+    result["num_compared"] = len(others)
     before = logits(model, joiner, others)
     result["others_exact"] = sum(is_exact for _, is_exact in before) / len(others)
     kinds: dict[str, tuple[Sequence[Fact], Callable[[Fact], object]]] = {
