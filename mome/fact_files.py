@@ -142,7 +142,7 @@ def _parquet_records(path: Path) -> Iterator[tuple[int, Any]]:
                 for record in _batch_records(path, number, batch):
                     number += 1
                     yield number, record
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, UnicodeDecodeError, OSError) as error:
         raise FactsError(
             f"{path}: expected a complete Parquet file, got a damaged one after row {number} ({error}); "
             "mend: copy or write it again"
