@@ -95,7 +95,12 @@ def settings_from(command: str, kind: type, argv: list[str]) -> Any:
     for name, field in kind.__dataclass_fields__.items():
         if namespace[name] is None and field.default is not None:
             raise SettingsError(f"--{name}: expected a value, got null; leave it out for the default")
-    namespace = parser.instantiate(namespace)
+    try:
+        namespace = parser.instantiate(namespace)
+    except TypeError as error:
+        raise SettingsError(
+            f"expected settings by name where others are nested, got something else ({error})"
+        ) from None
     return kind(**{name: namespace[name] for name in kind.__dataclass_fields__})
 
 
