@@ -1,7 +1,8 @@
 """`mome bench reliability`: what happens to a memory on a bad day, and what else changes when one fact does.
 
 Processes are killed, files damaged, facts changed at random and asked for by many readers beside a writer; and one
-fact among very many is added, corrected and forgotten. What a memory says is always taken from greedy `generate()`.
+fact among very many is added, corrected and forgotten. What a memory says is taken from greedy
+`generate()`; the facts beside that one are compared by their logits.
 """
 
 from __future__ import annotations

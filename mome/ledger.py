@@ -181,11 +181,6 @@ class Ledger:
                     "the one that is there"
                 )
 
-    def add(self, facts: Sequence[Fact]) -> None:
-        """Add facts behind the others; none is added where `check_new` raises."""
-        self.check_new(facts)
-        self.facts.extend(facts)
-
     def forget(self, numbers: Iterable[int]) -> None:
         """Leave the places of these facts empty."""
         self.forgotten |= set(numbers)

@@ -18,7 +18,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -170,11 +170,10 @@ def reseal(folder: Path, file: str) -> None:
         manifest = read_manifest(folder)
         write_manifest(path, {**manifest.files, file: entry_of(folder / file)}, manifest.generation)
         return
-    try:
+    # What is no manifest any more stays as it is.
+    with suppress(ValueError, TypeError, RecursionError, AttributeError):
         fields = json.loads(path.read_text(encoding="utf-8"))
         path.write_text(json.dumps({**fields, "sha256": own_sha256(fields)}), encoding="utf-8")
-    except (ValueError, TypeError, RecursionError, AttributeError):
-        pass  # it is no manifest any more, and stays as it is
 
 
 def write_all(small: Small, folder: Path) -> Path:
