@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import faiss
 import pytest
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from mome.index import FaissIndex, TorchIndex, build_index, nearest
 
 NUM_KEYS, WIDTH = 400, 16
 EXACT_KINDS = ["exact", "Flat"]
-KINDS = [*EXACT_KINDS, "HNSW32", "IVF8,Flat", "PQ4x4", "IVF8,PQ4x4", "SQ8"]
+KINDS = [*EXACT_KINDS, "HNSW32", "IVF8,Flat", "IVF8,SQfp16", "PQ4x4", "IVF8,PQ4x4", "SQ8"]
 
 
 def unit_rows(num_rows: int, seed: int = 0) -> Tensor:
@@ -157,7 +158,7 @@ class TestFile:
         for got, expected in zip(again.search(queries, 4), index.search(queries, 4), strict=True):
             assert torch.equal(got, expected)
 
-    @pytest.mark.parametrize("kind", ["Flat", "IVF8,Flat", "HNSW32"])
+    @pytest.mark.parametrize("kind", ["Flat", "IVF8,Flat", "IVF8,SQfp16", "HNSW32"])
     @pytest.mark.parametrize("max_fresh", [1000, 100])
     def test_keys_can_be_added_afterwards(self, kind, max_fresh, keys, queries, tmp_path, monkeypatch):
         """First beside the file, then taken in; the file stays as it is."""
@@ -179,7 +180,7 @@ class TestFile:
         reread = FaissIndex.read(written(again, tmp_path / "new"), WIDTH, kind, NUM_KEYS)
         assert reread.search(keys, 1)[1].flatten().tolist() == list(range(NUM_KEYS))
 
-    @pytest.mark.parametrize("kind", ["Flat", "IVF8,Flat", "HNSW32"])
+    @pytest.mark.parametrize("kind", ["Flat", "IVF8,Flat", "IVF8,SQfp16", "HNSW32"])
     def test_keys_are_removed_from_the_file_and_from_beside_it(self, kind, keys, tmp_path, monkeypatch):
         monkeypatch.setattr(index_module, "MAX_FRESH_KEYS", 100)
         again = FaissIndex.read(written(build_index(keys[:200], kind), tmp_path), WIDTH, kind, 200)
@@ -223,13 +224,18 @@ class TestFile:
             FaissIndex.read(written(index, tmp_path), WIDTH, "IVF8,Flat", NUM_KEYS)
 
     @pytest.mark.parametrize("number", [-1, NUM_KEYS, 2**40, "another's"])
-    def test_a_key_that_is_not_there_or_twice_is_refused(self, number, keys, tmp_path):
-        """Its number would be that of another fact, or lead out of the bank."""
+    def test_a_key_that_is_not_there_is_not_found_and_goes_with_the_next_change(self, number, keys, tmp_path):
+        """Its number would lead out of the bank."""
         index = build_index(keys, "IVF8,Flat")
         lists = index_module._lists(index.inner)
+        lost = int(lists[0][0])
         lists[0][0] = lists[1][0] if number == "another's" else number
-        with pytest.raises(CheckpointError, match=f"expected the numbers of {NUM_KEYS} keys, each once"):
-            FaissIndex.read(written(index, tmp_path), WIDTH, "IVF8,Flat", NUM_KEYS)
+        index = FaissIndex.read(written(index, tmp_path), WIDTH, "IVF8,Flat", NUM_KEYS)
+        index.inner.nprobe = 8
+        similarity, found = index.search(keys[lost][None], NUM_KEYS)
+        assert found.min() >= -1 and found.max() < NUM_KEYS and lost not in found
+        assert ((similarity == -torch.inf) == (found == -1)).all()
+        assert index.without(torch.tensor([1])) is None
 
     @pytest.mark.parametrize(
         "damage",
@@ -248,6 +254,19 @@ class TestFile:
         path.write_bytes(damage(path.read_bytes()))
         with pytest.raises(CheckpointError, match=r"index\.faiss: not a readable FAISS index"):
             FaissIndex.read(path, WIDTH, "Flat", NUM_KEYS)
+
+    def test_a_table_larger_than_its_file_is_not_made(self, keys, tmp_path):
+        """FAISS would fill it with zeros first, gigabytes of them, and then find that there is nothing to read."""
+        index = build_index(keys, "IVF8,Flat")
+        path = written(index, tmp_path)
+        data = path.read_bytes()
+        sizes = b"".join(len(numbers).to_bytes(8, "little") for numbers in index_module._lists(index.inner))
+        assert data.count(sizes) == 1
+        path.write_bytes(data.replace(sizes, (2**24).to_bytes(8, "little") + sizes[8:]))
+        limit = faiss.get_deserialization_vector_byte_limit()
+        with pytest.raises(CheckpointError, match="inverted list 0 ids size 16777216 exceeds"):
+            FaissIndex.read(path, WIDTH, "IVF8,Flat", NUM_KEYS)
+        assert faiss.get_deserialization_vector_byte_limit() == limit
 
     def test_wrong_number_of_keys(self, keys, tmp_path):
         with pytest.raises(CheckpointError, match="expected 401 keys of width 16, got 400 keys of width 16"):
@@ -295,11 +314,16 @@ class TestTuning:
     def test_a_kind_that_never_finds_all_takes_no_needless_effort(self, keys):
         assert build_index(keys, "IVF8,PQ4x4").inner.nprobe <= 8
 
+    def test_no_more_lists_are_searched_than_there_are(self, keys, tmp_path):
+        index = build_index(keys, "IVF3,PQ4x4")
+        assert index.inner.nprobe <= 3
+        FaissIndex.read(written(index, tmp_path), WIDTH, "IVF3,PQ4x4", NUM_KEYS)
+
     def test_auto_goes_by_the_number_of_keys(self, monkeypatch, keys):
         assert isinstance(build_index(keys, "auto"), TorchIndex)
         monkeypatch.setattr(index_module, "MAX_EXACT_KEYS", 300)
         index = build_index(keys, "auto")
-        assert isinstance(index, FaissIndex) and index.factory == "IVF64,Flat"
+        assert isinstance(index, FaissIndex) and index.factory == "IVF64,SQfp16"
 
 
 def test_faiss_is_imported_only_where_it_is_used():
