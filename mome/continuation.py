@@ -65,18 +65,12 @@ class Read:
     continued: Tensor  # [B, T] bool, True where the expert followed its predecessor rather than a key
     said: Tensor  # [B, T] int64, see `Past`
     clearness: Tensor  # [B, T], see `Past`
-    is_entry: bool = False  # no expert followed another and no answer was said, as is known without a look
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether any expert followed its predecessor."""
-        return not self.is_entry and bool(self.continued.any())
 
     @staticmethod
-    def nothing(closed: Tensor, similarity: Tensor) -> Read:
-        """No expert at any token: int64 `[B, T]`, all CLOSED, and fp32 `[B, T]`."""
-        continued = torch.zeros_like(closed, dtype=torch.bool)
-        return Read(closed, continued, closed, torch.zeros_like(similarity), is_entry=True)
+    def entries(expert: Tensor) -> Read:
+        """These experts int64 `[B, T]`, or CLOSED, and none that follows another."""
+        said = torch.full_like(expert, CLOSED)
+        return Read(expert, torch.zeros_like(expert, dtype=torch.bool), said, torch.zeros_like(expert).float())
 
 
 def read(
@@ -97,11 +91,8 @@ def read(
         similarity: fp32 `[B, T]`, of that key.
         num_asked: see `mome.mention.Mentions`.
     """
-    if tokens.shape[1] == 1 and (mask is None or bool(mask.all())):
-        return _read_token(tokens[:, 0], key[:, 0], similarity[:, 0], past, bank, num_asked)
     rows = ((key != CLOSED).any(1) | (past.expert != CLOSED)).nonzero().flatten().tolist()
-    result = Read.nothing(torch.full_like(key, CLOSED), similarity)
-    result.said, result.is_entry, past = result.said.clone(), False, past.whole()
+    result, past = Read.entries(torch.full_like(key, CLOSED)), past.whole()
     for row in rows:
         # Without padding, which neither breaks a continuation nor starts one.
         places = slice(None) if mask is None else mask[row].nonzero().flatten()
@@ -112,35 +103,48 @@ def read(
     return result
 
 
-def _read_token(token: Tensor, key: Tensor, similarity: Tensor, past: Past, bank: Bank, num_asked: int | None) -> Read:
-    """One token of every row, all `[B]`: no loop but over the rows where a fact might be entered a second time."""
-    if not bank.num_experts:
-        return Read.nothing(key[:, None], similarity[:, None])
-    last, entry = past.expert.clamp_min(0), bank.key_expert[key.clamp_min(0)].long()
-    is_said = (past.expert != CLOSED) & (bank.token[last] == token)
-    if not past.said.shape[1] and not bool(is_said.any()):
-        nothing = Read.nothing(torch.full_like(key, CLOSED)[:, None], similarity[:, None])
-        return replace(nothing, expert=torch.where(key != CLOSED, entry, CLOSED)[:, None])
-    past = past.whole()
-    after = (last + 1).clamp_max(bank.num_experts - 1)
-    goes_on = is_said & (after > last) & (bank.fact[after] == bank.fact[last])
-    said = torch.where(is_said, bank.fact[last].long(), CLOSED)
-    clearness = torch.where(is_said, past.similarity, 0.0)
-    goes_on &= (key == CLOSED) | (similarity < SAME_PROMPT)
-    enters = (key != CLOSED) & ~goes_on
-    fact = bank.fact[entry]
-    again = enters & ((past.said == fact[:, None]).any(1) | (said == fact))
-    for row in again.nonzero().flatten().tolist():
-        pairs = (past.seen, token), (past.said, said), (past.clearness, clearness)
-        text = Text(*[torch.cat([before[row], here[row : row + 1]]) for before, here in pairs])
-        enters[row] = not is_spent(int(key[row]), float(similarity[row]), text, bank, num_asked)
-    expert = torch.where(goes_on, after, torch.where(enters, entry, CLOSED))
-    return Read(expert[:, None], goes_on[:, None], said[:, None], clearness[:, None])
+def read_token(
+    token: int,
+    key: int,
+    similarity: float,
+    last: int,
+    entered: float,
+    row: int,
+    past: Past,
+    bank: Bank,
+    num_asked: int | None,
+) -> tuple[int, bool, int]:
+    """`read` for one token of one row, in Python's own numbers.
+
+    Args:
+        row: of the past.
+        last: the expert that the token before read, or CLOSED.
+        entered: similarity with which its fact was entered.
+
+    Returns:
+        The expert that is read, whether it followed its predecessor, and the fact one of whose tokens this one is.
+    """
+    is_said = last != CLOSED and int(bank.token[last]) == token
+    said = int(bank.fact[last]) if is_said else CLOSED
+    if is_said and _has_next(last, bank) and (key == CLOSED or similarity < SAME_PROMPT):
+        return last + 1, True, said
+    if key == CLOSED:
+        return CLOSED, False, said
+    if is_said or past.said.shape[1]:
+        whole, here = past.whole(), (token, said, entered if is_said else 0.0)
+        earlier = whole.seen[row], whole.said[row], whole.clearness[row]
+        text = Text(*(torch.cat([part, part.new_tensor([one])]) for part, one in zip(earlier, here, strict=True)))
+        if is_spent(key, similarity, text, bank, num_asked):
+            return CLOSED, False, said
+    return int(bank.key_expert[key]), False, said
 
 
 def _read_text(tokens: Tensor, key: Tensor, similarity: Tensor, past: Past, bank: Bank, num_asked: int | None) -> Read:
     """The tokens of one row, all `[T]`, behind its past: visits only the places where a fact is entered, and the
     answers that follow."""
+    if not _says_anything(tokens, key, past, bank):
+        entry = bank.key_expert[key.clamp_min(0)].long()
+        return Read.entries(torch.where(key != CLOSED, entry, CLOSED)[None])
     num_before, words = past.seen.shape[1], tokens.tolist()
     text = Text(
         torch.cat([past.seen[0], tokens]),
@@ -172,6 +176,15 @@ def _read_text(tokens: Tensor, key: Tensor, similarity: Tensor, past: Past, bank
         reading, entered = int(bank.key_expert[key[position]]), float(similarity[position])
         expert[position] = reading
     return Read(expert[None], continued[None], text.said[None, num_before:], text.clearness[None, num_before:])
+
+
+def _says_anything(tokens: Tensor, key: Tensor, past: Past, bank: Bank) -> bool:
+    """Whether any token of a text is one of an answer, or any before it was: else nothing goes on, nor is spent."""
+    if bool((past.said != CLOSED).any()):
+        return True
+    before = past.expert[0]
+    reads = torch.cat([before[None], torch.where(key != CLOSED, bank.key_expert[key.clamp_min(0)], CLOSED)[:-1]])
+    return bool(((reads != CLOSED) & (bank.token[reads.clamp_min(0).long()] == tokens)).any())
 
 
 def _has_next(expert: int, bank: Bank) -> bool:

@@ -217,6 +217,7 @@ def real_tokens(mask: Tensor | dict[str, Tensor | None] | None, num_tokens: int,
         # A token of padding may not see itself. Keys may stand for more tokens than there are, or for a window of them.
         own_key = torch.arange(num_tokens, device=mask.device) + min(num_before, mask.shape[-1] - num_tokens)
         sees_itself = mask[:, 0].gather(-1, own_key.expand(len(mask), -1)[..., None]).squeeze(-1)
-        return sees_itself if sees_itself.dtype == torch.bool else sees_itself == 0
+        real = sees_itself if sees_itself.dtype == torch.bool else sees_itself == 0
+        return None if bool(real.all()) else real
     form = f"{mask.dim()} dimensions" if isinstance(mask, Tensor) else type(mask).__name__
     raise BackboneError(f"attention_mask: expected [B, T] or [B, 1, T, T'], got {form}; pass [B, T], 0 at padding")

@@ -67,6 +67,7 @@ class Candidates:
     relation: Tensor  # [B, A, R], their relation parts
     num_asked: int  # tokens of the prompt
     is_ragged: bool  # some row has fewer than others
+    handicap: Tensor | None = None  # [B, A, M] of the background's questions as rivals, see `mome.step`
 
     @staticmethod
     def of_prompt(found: Tensor, keys: Table, mentions: Mentions, d_relation: int) -> Candidates:
@@ -82,8 +83,9 @@ class Candidates:
         owner = torch.arange(num_rows, device=found.device)[:, None, None].expand_as(found)
         usable = (found != CLOSED) & ~is_padding[..., None]
         row, key = owner[usable].to(mentions.subject.device), found[usable].to(mentions.subject.device)
-        held = mentions.held(row, key, torch.full_like(row, num_asked - 1))
-        row, key = unique_pairs(row[held], key[held], len(keys))[0]
+        row, key = unique_pairs(row, key, len(keys))[0]
+        held = mentions.held_in_all(row, key)
+        row, key = row[held], key[held]
         of_rows = [key[row == number] for number in range(num_rows)]
         padded = pad_sequence(of_rows, batch_first=True, padding_value=CLOSED).to(found.device)
         if not padded.numel():
@@ -116,4 +118,6 @@ class Candidates:
 
     def take(self, rows: Tensor) -> Candidates:
         """Those of a batch made of the given rows of this one (int64 `[B']`)."""
-        return Candidates(self.key[rows], self.subject[rows], self.relation[rows], self.num_asked, self.is_ragged)
+        handicap = self.handicap[rows] if self.handicap is not None else None
+        tables = self.key[rows], self.subject[rows], self.relation[rows]
+        return Candidates(*tables, self.num_asked, self.is_ragged, handicap)

@@ -1,27 +1,27 @@
-"""The memory layer: cross-attention over the nearest keys and the null key, continuation, and the gate.
+"""The memory layer: from queries, by way of the keys they come near to, to the expert that every token reads.
 
-Shapes: B batch, T tokens, S tokens seen so far, N neighbours, K keys, C key width, R width of its relation part,
-P tokens whose gate may open.
-
-The read is hard: the nearest key wins or the null key does, and the winner's expert is added with weight one. A soft
-mixture would let a fact's logits depend on its neighbours', so that no fact could be corrected or forgotten without
-moving others. The attention weights remain as the measure of how sure the read was.
+Shapes: B batch, T tokens, S tokens seen so far, K keys, C key width.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from mome.attention import Attention, Gate, attend
 from mome.bank import Bank
 from mome.continuation import CLOSED, Past, Read, read
 from mome.index import FaissIndex, TorchIndex
-from mome.lookup import Candidates, Neighbours, retrieve
+from mome.lookup import Candidates, retrieve
 from mome.mention import Mentions
-from mome.router import PoolState, Router, rival_similarity
+from mome.router import PoolState
 from mome.tables import Table
+
+if TYPE_CHECKING:
+    from mome.step import Step
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Routing:
     """Which expert every token reads, and why."""
 
     similarity: Tensor  # [B, T] of the key through which the expert's fact was entered; of the nearest key where closed
-    confidence: Tensor  # [B, T] attention weight of the key that was read among its neighbours and the null key, else 0
+    confidence: Tensor  # [B, T] attention weight of the key that won among its neighbours and the null key, else 0
     read: Read
     is_silent: bool = False  # no token reads an expert, as is known without a look at them
 
@@ -47,7 +47,7 @@ class Routing:
     def silent(like: Tensor) -> Routing:
         """No token reads an expert, and no key was looked at: for tokens int64 `[B, T]`."""
         nothing = torch.zeros(like.shape, device=like.device)
-        return Routing(nothing - torch.inf, nothing, Read.nothing(torch.full_like(like, CLOSED), nothing), True)
+        return Routing(nothing - torch.inf, nothing, Read.entries(torch.full_like(like, CLOSED)), True)
 
     def state_after(
         self, pool: PoolState, seen: Tensor, mask: Tensor | None, before: MemoryState | None = None
@@ -72,11 +72,9 @@ class Routing:
             kept = before.past.expert, before.past.similarity, before.confidence
             after = [torch.where(mask.any(1), new, old) for new, old in zip(after, kept, strict=True)]
         is_silent = not bool((after[0] != CLOSED).any())
-        said, clearness = past.said, past.clearness
-        if not self.read.is_entry:
-            past = past.whole()
-            said = torch.cat([past.said, self.read.said], dim=1)
-            clearness = torch.cat([past.clearness, self.read.clearness], dim=1)
+        past = past.whole()
+        said = torch.cat([past.said, self.read.said], dim=1)
+        clearness = torch.cat([past.clearness, self.read.clearness], dim=1)
         if said.shape[1] and not bool((said != CLOSED).any()):
             said, clearness = said[:, :0], clearness[:, :0]
         return MemoryState(pool, Past(seen, said, clearness, after[0], after[1], is_silent), after[2])
@@ -114,8 +112,16 @@ class Call:
     before: MemoryState | None
     features: dict[int, Tensor] = field(default_factory=dict)  # layer -> [B, T, D], before any residual
     query: Tensor | None = None  # [B, T, C]
-    routing: Routing | None = None
+    routing: Routing | Step | None = None
     after: MemoryState | None = None
+
+
+@dataclass
+class Flight:
+    """The forward that is under way, and the last one. A module takes time to set an attribute of its own."""
+
+    now: Call | None = None
+    last: Call | None = None
 
 
 @dataclass
@@ -140,86 +146,6 @@ class Features:
         ones = (torch.ones(part.hidden[0].shape[:2], dtype=torch.bool, device=hidden[0].device) for part in parts)
         masks = [one if part.mask is None else part.mask for one, part in zip(ones, parts, strict=True)]
         return Features(hidden, torch.cat(masks, dim=1))
-
-
-@dataclass
-class Gate:
-    """When a key may be entered."""
-
-    null_similarity: float
-    rival_margin: float
-    temperature: float
-    background: Tensor  # [M, R]
-
-    @staticmethod
-    def of(router: Router) -> Gate:
-        """The gate that a router was given by its calibration."""
-        return Gate(
-            null_similarity=router.null_similarity.item(),
-            rival_margin=router.rival_margin.item(),
-            temperature=router.log_temperature.exp().item(),
-            background=router.background,
-        )
-
-
-@dataclass
-class Attention:
-    """What cross-attention over the keys found for every token."""
-
-    key: Tensor  # [B, T] int64, the key that won, or CLOSED
-    similarity: Tensor  # [B, T] of that key, or of the nearest
-    confidence: Tensor  # [B, T] its weight among its neighbours and the null key, 0 where closed
-    is_closed: bool = False  # no key has won, as is known without a look at them
-
-    def to(self, device: torch.device) -> Attention:
-        """The same on a device."""
-        key, similarity, confidence = self.key.to(device), self.similarity.to(device), self.confidence.to(device)
-        return Attention(key, similarity, confidence, self.is_closed)
-
-    @staticmethod
-    def cat(first: Attention, second: Attention) -> Attention:
-        """Of tokens and those that follow them."""
-        key = torch.cat([first.key, second.key], dim=1)
-        similarity = torch.cat([first.similarity, second.similarity], dim=1)
-        confidence = torch.cat([first.confidence, second.confidence], dim=1)
-        return Attention(key, similarity, confidence, first.is_closed and second.is_closed)
-
-
-def attend(query: Tensor, found: Neighbours, keys: Table, gate: Gate, mentions: Mentions | None = None) -> Attention:
-    """Cross-attention of queries over their neighbours and the null key.
-
-    The gate opens for the nearest key if it is nearer than the null key, whose similarity is `gate.null_similarity`, or
-    that of the key's nearest rival less `gate.rival_margin`, whichever is more.
-
-    Args:
-        query: fp32 `[B, T, C]`.
-        found: their neighbours among keys `[K, C]`.
-        mentions: lowers the similarity of keys whose subject the text does not mention.
-    """
-    d_relation = gate.background.shape[1]
-    similarity = found.similarity.amax(-1)  # [B, T]
-    if float(similarity.amax()) <= gate.null_similarity:
-        closed = torch.full_like(found.key[..., 0], CLOSED)
-        return Attention(closed, similarity, torch.zeros_like(similarity), is_closed=True)
-    row, column = (similarity > gate.null_similarity).nonzero(as_tuple=True)  # [P] each
-    query, found = query[row, column], found.at(row, column)  # [P, C], [P, N] each
-    if mentions is not None:
-        position = column + mentions.num_before
-        found.similarity = mentions.lower(found.similarity, found.key, row, position, gate.null_similarity)
-    place = found.best(gate.null_similarity)
-    nearest, number = found.similarity.gather(-1, place), found.key.gather(-1, place)  # [P, 1] each
-    of_key = keys[number[:, 0].to(keys.device), -d_relation:].to(query.device)
-    rival = rival_similarity(query[:, -d_relation:], of_key, gate.background.to(query.device))
-    null = (rival - gate.rival_margin).clamp_min(gate.null_similarity)[:, None]  # [P, 1]
-    weight = (torch.cat([found.similarity, null], dim=-1) / gate.temperature).softmax(-1).gather(-1, place)
-    is_open = nearest > null
-    key, confidence = torch.where(is_open, number, CLOSED)[:, 0], torch.where(is_open, weight, 0.0)[:, 0]
-    if len(row) == similarity.numel():
-        return Attention(key.view_as(similarity), nearest.view_as(similarity), confidence.view_as(similarity))
-    closed, unsure = torch.full_like(similarity, CLOSED, dtype=torch.int64), torch.zeros_like(similarity)
-    place = row, column
-    similarity = similarity.index_put(place, nearest[:, 0])
-    return Attention(closed.index_put_(place, key), similarity, unsure.index_put_(place, confidence))
 
 
 def attend_text(
@@ -279,12 +205,12 @@ def route(
     """
     key, similarity, confidence = attention.key, attention.similarity, attention.confidence
     if attention.is_closed and (before is None or before.past.is_silent):
-        return Routing(similarity, confidence, Read.nothing(key, similarity), is_silent=True)
+        return Routing(similarity, confidence, Read.entries(key), is_silent=True)
     if mask is not None:
         key = key.masked_fill(~mask, CLOSED)
     past = before.past if before is not None else Past.none(len(key), key.device)
     routing = Routing(similarity, confidence, read(tokens, mask, key, similarity, past, bank, num_asked))
-    return _carry_similarity(routing, before, mask) if routing.read.goes_on else routing
+    return _carry_similarity(routing, before, mask) if bool(routing.continued.any()) else routing
 
 
 def _carry_similarity(routing: Routing, before: MemoryState | None, mask: Tensor | None) -> Routing:

@@ -1,7 +1,7 @@
 """The mention check: a fact may only be entered where its subject stands in the text before.
 
 Shapes: B batch, S tokens seen so far, P tokens, N neighbours, K keys, V spellings, M tokens of a spelling, L pairs of a
-token and a key, U pairs of a text and a key, Q spellings that are looked for, W tokens of the vocabulary.
+token and a key, U pairs of a text and a key, O places where a spelling may start, W tokens of the vocabulary.
 
 A query is a mean over the prefix, in which "Latvian Football Federation" and "Peruvian Football Federation" lie close
 together. The tokens themselves tell them apart: every key keeps the token ids of its fact's subject, and its similarity
@@ -42,6 +42,7 @@ class Mentions:
     weight: float  # how much a missing subject lowers a similarity
     num_before: int = 0  # how many of the tokens seen came before this forward
     num_asked: int | None = None  # only the first so many of the tokens seen can mention a subject; None: all
+    _found: Found | None = None  # what was looked for last
 
     @property
     def is_strict(self) -> bool:
@@ -69,28 +70,51 @@ class Mentions:
         int64 `[L]` each."""
         if not len(row):
             return torch.zeros_like(row, dtype=torch.bool)
-        seen = self.seen.to(row.device)
-        if self.num_asked is not None:
-            position = position.clamp_max(self.num_asked - 1)
-        # A row meets the same keys at many of its tokens: each is looked for in it once.
-        (row, key), pair_of = unique_pairs(row, key, len(self.subject))  # [U] each, [L]
-        initial = self.subject[key, :, 0]  # [U, V]
+        pair = row * len(self.subject) + key
+        place = self._found.places(pair) if self._found is not None else None
+        if self._found is None or place is None:
+            # A row meets the same keys at many of its tokens: each is looked for in it once.
+            (row, key), place = unique_pairs(row, key, len(self.subject))
+            self._found = self._look_for(row, key)
+        return self._found.held.at(place, self._within_asked(position))
+
+    def held_in_all(self, row: Tensor, key: Tensor) -> Tensor:
+        """`held` up to the last token seen, for pairs that come in order, each once."""
+        self._found = self._look_for(row, key)
+        last = torch.full_like(row, self.seen.shape[1] - 1)
+        return self._found.held.at(torch.arange(len(row), device=row.device), self._within_asked(last))
+
+    def _within_asked(self, position: Tensor) -> Tensor:
+        return position if self.num_asked is None else position.clamp_max(self.num_asked - 1)
+
+    def _look_for(self, row: Tensor, key: Tensor) -> Found:
+        """Look for subjects of keys in texts, int64 `[U]` each, in order."""
+        seen, initial = self.seen.to(row.device), self.subject[key, :, 0]  # [U, V]
         # Few subjects have as much as their first token in the text: only these are compared with it.
         last = int(seen.max())
         stands = torch.zeros(len(seen), last + 2, dtype=torch.bool, device=row.device)
         stands.scatter_(1, seen + 1, True)  # [B, W + 1], NO_TOKEN first
         looked_up = initial.clamp(NO_TOKEN, last) + 1
         near = ((stands[row[:, None], looked_up] & (initial != NO_TOKEN)).any(1)).nonzero()[:, 0]
-        has_text = (initial != NO_TOKEN).any(1)[pair_of]
-        if not len(near):
-            return ~has_text
-        parts = [
-            find_subjects(self.subject[key[part]], seen[row[part]], self.word_edge) for part in near.split(CHUNK_PAIRS)
-        ]
-        place = torch.full_like(row, -1)
-        place[near] = torch.arange(len(near), device=near.device)
-        place = place[pair_of]
-        return ~has_text | (Held.cat(parts).at(place.clamp_min(0), position) & (place >= 0))
+        ends = torch.zeros(len(row), seen.shape[1], dtype=torch.bool, device=row.device)
+        first = torch.where((initial != NO_TOKEN).any(1), NEVER, -1)
+        for part in near.split(CHUNK_PAIRS):
+            held = find_subjects(self.subject[key[part]], seen, self.word_edge, row[part])
+            ends[part], first[part] = held.ends, held.first
+        return Found(row * len(self.subject) + key, Held(ends, first))
+
+
+@dataclass
+class Found:
+    """Pairs of a text and a key, and where these texts hold their subjects."""
+
+    pair: Tensor  # [U] int64, rising
+    held: Held
+
+    def places(self, pair: Tensor) -> Tensor | None:
+        """Where pairs int64 `[L]` stand among these; None where one does not."""
+        place = torch.searchsorted(self.pair, pair).clamp_max(len(self.pair) - 1)
+        return place if len(self.pair) and bool((self.pair[place] == pair).all()) else None
 
 
 def unique_pairs(first: Tensor, second: Tensor, num_second: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
@@ -120,19 +144,15 @@ class Held:
         """
         return (self.first[pair] <= position) | self.ends[pair, position]
 
-    @staticmethod
-    def cat(parts: list[Held]) -> Held:
-        """All pairs of several."""
-        return Held(*(torch.cat(tables) for tables in zip(*(vars(part).values() for part in parts), strict=True)))
 
-
-def find_subjects(subject: Tensor, seen: Tensor, word_edge: Tensor) -> Held:
+def find_subjects(subject: Tensor, seen: Tensor, word_edge: Tensor, text: Tensor | None = None) -> Held:
     """Look for subjects, in any of their spellings, as words of their own.
 
     Args:
         subject: int `[U, V, M]`.
-        seen: int64 `[U, S]`.
+        seen: int64 `[B, S]`.
         word_edge: bool `[W + 1, 2]`.
+        text: int64 `[U]`, the row of `seen` in which each subject is looked for; by default that of its own number.
 
     >>> subject, seen = torch.tensor([[[5, 6, -1]]]), torch.tensor([[6, 5, 6, 7]])
     >>> nothing_joins = torch.zeros(9, 2, dtype=torch.bool)
@@ -143,29 +163,49 @@ def find_subjects(subject: Tensor, seen: Tensor, word_edge: Tensor) -> Held:
     >>> find_subjects(subject, seen, seven_joins_six).at(torch.tensor([0, 0]), torch.tensor([2, 3]))
     tensor([ True, False])
     """
-    num_tokens, width = seen.shape[1], subject.shape[2]
-    # Few spellings have as much as their first token in the text: only these are compared with it.
-    initial = subject[..., 0]  # [U, V]
-    pair, spelling = ((initial[..., None] == seen[:, None]).any(-1) & (initial != NO_TOKEN)).nonzero(as_tuple=True)
-    is_text = (initial != NO_TOKEN).any(1)  # [U]
-    if not len(pair):
-        nowhere = torch.zeros_like(seen, dtype=torch.bool)
-        return Held(nowhere, torch.where(is_text, NEVER, -1))
-    wanted, here = subject[pair, spelling], seen[pair]  # [Q, M], [Q, S]
+    (num_subjects, num_spellings, width), num_tokens = subject.shape, seen.shape[1]
+    text = torch.arange(num_subjects, device=seen.device) if text is None else text
+    ends = torch.zeros(num_subjects, num_tokens, dtype=torch.bool, device=seen.device)
+    first = torch.where((subject[..., 0] != NO_TOKEN).any(1), NEVER, -1)
+    spelling, start = _places_of(subject[..., 0].long(), seen, text)  # [O] each
+    pair = spelling // num_spellings
+    wanted, row = subject.flatten(0, 1)[spelling], text[pair]  # [O, M], [O]
+    around = start[:, None] + torch.arange(width, device=seen.device)  # [O, M]
+    here = torch.nn.functional.pad(seen, (0, width - 1), value=NO_TOKEN)[row[:, None], around]
     asked = wanted != NO_TOKEN
-    length = asked.sum(-1, keepdim=True)  # [Q, 1]
-    windows = torch.nn.functional.pad(here, (0, width - 1), value=NO_TOKEN).unfold(1, width, 1)  # [Q, S, M]
-    begins = ((windows == wanted[:, None]) | ~asked[:, None]).all(-1)  # [Q, S]
-    edge = word_edge[here.clamp_max(len(word_edge) - 1)]  # [Q, S, 2]; NO_TOKEN finds the last row
-    goes_on = torch.nn.functional.pad(edge[:, :-1, 1] & edge[:, 1:, 0], (1, 1))  # [Q, S + 1] from the token before
-    begins &= ~goes_on[:, :-1]
-    start = torch.arange(num_tokens, device=seen.device) - length + 1  # [Q, S] of a spelling that ends here
-    ends = begins.gather(1, start.clamp_min(0)) & (start >= 0)
+    length = asked.sum(-1)
+    edge = word_edge[seen.clamp_max(len(word_edge) - 1)]  # [B, S, 2]; NO_TOKEN finds the last row
+    goes_on = torch.nn.functional.pad(edge[:, :-1, 1] & edge[:, 1:, 0], (1, 1))  # [B, S + 1] from the token before
+    stands = ((here == wanted) | ~asked).all(-1) & ~goes_on[row, start]
+    pair, start, length, row = (table[stands] for table in (pair, start, length, row))
+    end = start + length - 1
+    ends[pair, end] = True
     # Of a longer subject only the first tokens are known, and the word goes on.
-    whole = ends & (~goes_on[:, 1:] | (length == width))
-    ends, whole = (torch.zeros_like(seen).index_add_(0, pair, part.long()) > 0 for part in (ends, whole))  # [U, S]
-    first = torch.where(whole.any(1), whole.int().argmax(1), NEVER)
-    return Held(ends, torch.where(is_text, first, -1))
+    whole = ~goes_on[row, end + 1] | (length == width)
+    return Held(ends, first.scatter_reduce(0, pair[whole], end[whole], "amin"))
+
+
+def _places_of(initial: Tensor, seen: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+    """Where texts hold the first tokens of spellings.
+
+    Args:
+        initial: int64 `[U, V]`.
+        seen: int64 `[B, S]`.
+        text: int64 `[U]`, the row of each.
+
+    Returns:
+        The number of a spelling, of U * V, and where it may start: int64 `[O]` each.
+    """
+    num_codes = int(seen.max()) + 2 if seen.numel() else 1  # NO_TOKEN is 0
+    rows = torch.arange(len(seen), device=seen.device)[:, None]
+    codes, place = (rows * num_codes + seen + 1).flatten().sort()
+    is_known = (initial >= 0) & (initial + 1 < num_codes)
+    wanted = (text[:, None] * num_codes + initial.clamp(NO_TOKEN, num_codes - 2) + 1).flatten()
+    low, high = (torch.searchsorted(codes, wanted, right=is_right) for is_right in (False, True))
+    count = torch.where(is_known.flatten(), high - low, 0)
+    spelling = torch.arange(len(count), device=seen.device).repeat_interleave(count)  # [O]
+    nth = torch.arange(len(spelling), device=seen.device) - (count.cumsum(0) - count)[spelling]
+    return spelling, place[low[spelling] + nth] % max(seen.shape[1], 1)
 
 
 def word_edges(tokenizer: PreTrainedTokenizerBase) -> Tensor:

@@ -6,10 +6,10 @@ router's features on the way up and add the experts' residual at the sites.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from mome import checkpoint, saving
+from mome.attention import Gate
 from mome.bank import Bank, residual
 from mome.cache import load_state, store_state
 from mome.config import MoMEConfig
@@ -35,11 +36,12 @@ from mome.index import FaissIndex, TorchIndex, build_index
 from mome.joining import Joiner
 from mome.ledger import Ledger
 from mome.manifest import Manifest, read_manifest
-from mome.memory import CLOSED, Call, Features, Gate, Routing, attend_text, route
-from mome.mention import NO_TOKEN, Mentions
+from mome.memory import CLOSED, Call, Features, Flight, Routing
+from mome.reading import read_memory
 from mome.router import Router
 from mome.settings import WriteSettings
-from mome.tables import Table, parts_of
+from mome.step import Step
+from mome.tables import Table, parts_of, row_of
 from mome.trace import TokenTrace, trace_tokens
 
 if TYPE_CHECKING:
@@ -48,8 +50,14 @@ if TYPE_CHECKING:
 
 def _uncompiled(function: Callable) -> Callable:
     """What a hook does depends on the text: `torch.compile` must leave it as it is, or would compile it anew at every
-    step."""
-    return torch.compiler.disable(function)  # type: ignore[return-value]
+    step. Where nothing is compiled, a hook is called as it is: what keeps it from being compiled takes time too."""
+    disabled: Callable = torch.compiler.disable(function)
+
+    @functools.wraps(function)
+    def hook(*args: Any, **kwargs: Any) -> Any:
+        return disabled(*args, **kwargs) if torch.compiler.is_dynamo_compiling() else function(*args, **kwargs)
+
+    return hook
 
 
 class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
@@ -88,8 +96,8 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         self.ledger = ledger or Ledger([])
         self.enabled = True
         self._opened: tuple[Path, Manifest] | None = None  # the checkpoint, and which version of it
-        self._call: Call | None = None
-        self._last: Call | None = None
+        self._flight = Flight()
+        self._feature_layers = config.feature_layers  # a configuration's own attributes take time to get
         self._forced: tuple[Tensor, Tensor, Tensor] | None = None
         self._observing = False
         self._num_asked: int | None = None
@@ -177,11 +185,13 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
 
     @_uncompiled
     def _begin(self, _module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
-        self._call = None
+        self._flight.now = None
         if not self.enabled:
             return None
-        bound = self._parameters_of_forward.bind_partial(*args, **kwargs).arguments
-        bound = {**bound, **bound.get("kwargs", {})}
+        bound = kwargs
+        if args:
+            bound = self._parameters_of_forward.bind_partial(*args, **kwargs).arguments
+            bound = {**bound, **bound.get("kwargs", {})}
         tokens, mask, cache = (bound.get(k) for k in ("input_ids", "attention_mask", "past_key_values"))
         if tokens is None:
             raise BackboneError(
@@ -189,7 +199,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
                 "input_ids, or stay inside `model.memory_disabled()`"
             )
         num_before = int(cache.get_seq_length()) if cache is not None else 0
-        self._call = Call(tokens, real_tokens(mask, tokens.shape[1], num_before), load_state(cache))
+        self._flight.now = Call(tokens, real_tokens(mask, tokens.shape[1], num_before), load_state(cache))
         if not isinstance(mask, Tensor) or mask.dim() != 2 or bound.get("position_ids") is not None:
             return None
         if "position_ids" not in self._parameters_of_forward.parameters:
@@ -199,49 +209,31 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         return args, {**kwargs, "position_ids": positions}
 
     def _layer_hook(self, number: int):
+        site = self.config.sites.index(number) if number in self.config.sites else None
+
         @_uncompiled
         def hook(_module: torch.nn.Module, _args: tuple, output: Tensor | tuple) -> Tensor | tuple | None:
-            call = self._call
+            call = self._flight.now
             if call is None:
                 return None
             call.features[number] = hidden_of(output)
-            if number not in self.config.sites or self._observing:
+            if site is None or self._observing:
                 return None
-            site = self.config.sites.index(number)
             if self._forced is not None:
                 return self._add_residual(*self._forced, site, output)
             if call.routing is None:
-                self._route(call)
+                features = Features([call.features[layer] for layer in self._feature_layers], call.mask)
+                read_memory(self, call, features, self._num_asked)
             assert call.routing is not None
             if call.routing.is_silent:
                 return None
-            return self._add_residual(call.routing.expert, self.bank.down, self.bank.up, site, output)
+            if isinstance(call.routing, Step) and len(call.routing.expert) == 1:
+                return self._add_one_residual(call.routing.expert[0], site, output)
+            experts = call.routing.expert
+            experts = experts if isinstance(experts, Tensor) else torch.tensor(experts)[:, None]
+            return self._add_residual(experts, self.bank.down, self.bank.up, site, output)
 
         return hook
-
-    def _route(self, call: Call) -> None:
-        before, home = call.before, self.bank.token.device
-        mask = call.mask.to(home) if call.mask is not None else None
-        tokens = call.tokens.to(home)
-        seen = tokens if mask is None else tokens.masked_fill(~mask, NO_TOKEN)
-        seen = torch.cat([before.past.seen, seen], dim=1) if before else seen
-        features = Features([call.features[layer] for layer in self.config.feature_layers], call.mask)
-        if before is not None and before.is_idle(self._num_asked):
-            call.routing = Routing.silent(tokens)
-            past = replace(before.past, seen=seen)
-            call.after = replace(before, past=past, unread=(*before.unread, features))
-            return
-        read = Features.cat([*(before.unread if before else ()), features])
-        query, pool = self.router(read.hidden, read.mask, before.pool if before else None)
-        call.query = query = query[:, -tokens.shape[1] :]
-        num_before = seen.shape[1] - tokens.shape[1]
-        weight = self.config.subject_weight
-        mentions = Mentions(self.bank.subject, self.bank.word_edge, seen, weight, num_before, self._num_asked)
-        table = self.index, self.bank.keys, self.gate, self.config.num_neighbours
-        attention, candidates = attend_text(query, mentions, before, *table)
-        call.routing = route(tokens, mask, before, self.bank, attention.to(home), self._num_asked)
-        call.after = call.routing.state_after(pool, seen, mask, before)
-        call.after.candidates = candidates
 
     def _add_residual(
         self, experts: Tensor, down: Table, up: Table, site: int, output: Tensor | tuple
@@ -256,9 +248,16 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         added = residual(hidden[row, column], *read)
         return with_hidden(output, hidden.index_put((row, column), added, accumulate=True))
 
+    def _add_one_residual(self, expert: int, site: int, output: Tensor | tuple) -> Tensor | tuple:
+        """`_add_residual` for one token of one row."""
+        hidden = hidden_of(output)  # [1, 1, D]
+        read = [row_of(table, expert)[site][None].to(hidden.device).float() for table in (self.bank.down, self.bank.up)]
+        return with_hidden(output, hidden + residual(hidden[0], *read))
+
     @_uncompiled
     def _end(self, _module: torch.nn.Module, _args: tuple, output: Any) -> None:
-        call, self._call, self._last = self._call, None, self._call
+        flight = self._flight
+        call, flight.now, flight.last = flight.now, None, flight.now
         parts = output if isinstance(output, tuple) else [getattr(output, "past_key_values", None)]
         cache = next((part for part in parts if isinstance(part, Cache)), None)
         if call is not None and call.after is not None and cache is not None:
@@ -332,12 +331,13 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
     @property
     def last_routing(self) -> Routing | None:
         """The routing of the last forward; None before the first, and where the memory was disabled."""
-        return self._last.routing if self._last is not None else None
+        routing = self._flight.last.routing if self._flight.last is not None else None
+        return routing.routing() if isinstance(routing, Step) else routing
 
     @property
     def last_query(self) -> Tensor | None:
         """The router's queries `[B, T, C]` of the last forward; None where `last_routing` is."""
-        return self._last.query if self._last is not None else None
+        return self._flight.last.query if self._flight.last is not None else None
 
     @torch.no_grad()
     def observe(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -348,11 +348,11 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
             self.backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
         finally:
             self._observing = False
-        assert self._last is not None
-        features = [self._last.features[layer] for layer in self.config.feature_layers]
-        query, _ = self.router(features, self._last.mask)
+        assert self._flight.last is not None
+        features = [self._flight.last.features[layer] for layer in self.config.feature_layers]
+        query, _ = self.router(features, self._flight.last.mask)
         subject = self.router.subject_logits(self.router.features(features))
-        return self._last.features[self.config.sites[0]], query, subject
+        return self._flight.last.features[self.config.sites[0]], query, subject
 
     def forward_with_experts(
         self, experts: Tensor, down: Tensor, up: Tensor, input_ids: Tensor, attention_mask: Tensor

@@ -23,7 +23,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-CHUNK = 256
+CHUNK = 64
 NUM_BACKGROUND = 1024
 SCORE_WIDTH = 64
 # Background questions this near to a key's ask for the same thing and are no rivals of it.
@@ -226,8 +226,11 @@ class Router(nn.Module):
             return self.query(self.features(hidden), mask, state)
         maps = self._maps(is_new=state is None)
         joined = functional.linear(torch.cat(hidden, dim=-1).float(), *maps.inward)
-        value, inner, remember = joined.split([sum(self.widths), SCORE_WIDTH, self.num_pooled], dim=-1)
-        pooled, state = self._pooled(value, maps.scores(inner), functional.softplus(remember), mask, state)
+        width = self.d_head * self.num_pooled
+        # Slices, as the backbone takes them too: `split` would be another kind of operation, see `mome.step`.
+        value, inner = joined[..., :width], joined[..., width : width + SCORE_WIDTH]
+        forget = joined[..., width + SCORE_WIDTH :]
+        pooled, state = self._pooled(value, maps.scores(inner), functional.softplus(forget), mask, state)
         return maps.mixed(pooled), state
 
     def _maps(self, is_new: bool) -> FrozenMaps:
@@ -260,8 +263,8 @@ class Router(nn.Module):
         if state is None:
             state = PoolState.empty(len(value), self.num_pooled, self.d_head, value.device)
         if value.shape[1] == 1:
-            state = pool_token(score[:, 0], decay[:, 0], value.view_as(state.mean), state)
-            return state.mean.view_as(value), state
+            state = pool_token(score[:, 0], decay[:, 0], value.view(state.mean.shape), state)
+            return state.mean.view(value.shape), state
         value = rearrange(value, "b t (h c) -> b h t c", h=self.num_pooled)
         pooled, state = pool(score.transpose(1, 2), decay.transpose(1, 2), value, state)
         return rearrange(pooled, "b h t c -> b t (h c)"), state

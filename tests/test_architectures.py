@@ -85,7 +85,7 @@ def test_cached_steps_and_padding_change_nothing(taught_kind):
         output = model(tokens[:, stop - 1 : stop], attention_mask=mask[:, :stop], past_key_values=cache, use_cache=True)
         cache = output.past_key_values
         stepped.append(output.logits)
-        experts.append(model._last.routing.expert)
+        experts.append(model.last_routing.expert)
     stepped, experts = torch.cat(stepped, 1), torch.cat(experts, 1)
     for row, text in enumerate(texts):
         alone = torch.tensor([text])

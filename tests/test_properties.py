@@ -67,7 +67,7 @@ def run_in_pieces(model: MoMEForCausalLM, tokens: Tensor, mask: Tensor, bounds: 
         output = model(tokens[:, start:stop], attention_mask=mask[:, :stop], past_key_values=cache, use_cache=True)
         cache = output.past_key_values
         logits.append(output.logits)
-        experts.append(model._last.routing.expert)
+        experts.append(model.last_routing.expert)
     return torch.cat(logits, 1), torch.cat(experts, 1)
 
 
@@ -259,7 +259,7 @@ def test_property_03_the_running_state_moves_with_the_cache(taught_at, how):
     getattr(cache, how)(2 if how == "batch_repeat_interleave" else order)
     grown = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
     step = taught_at.model(following[order][:, None], attention_mask=grown[order], past_key_values=cache)
-    experts = taught_at.model._last.routing.expert[:, 0]
+    experts = taught_at.model.last_routing.expert[:, 0]
     logits, whole = run_whole(taught_at.model, torch.cat([tokens, following[:, None]], 1), grown)
     assert len(whole[:, -1].unique()) == 4
     assert (whole[:, -1] != CLOSED).all()

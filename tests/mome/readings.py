@@ -9,6 +9,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mome.attention import Attention
 from mome.bank import Bank
 from mome.continuation import CLOSED, Past
 from mome.mention import NO_TOKEN
@@ -82,3 +83,8 @@ def readings(draw: st.DrawFn, batch: int = 2, min_tokens: int = 1, max_tokens: i
     said, clearness = table(facts, num_before), table(tenths, num_before) / 10
     past = Past(table(words, num_before), said, clearness, before, table(tenths, 1).flatten() / 10)
     return Reading(bank, table(words, num_tokens), keys, table(tenths, num_tokens) / 10, past)
+
+
+def tables_of(attention: Attention) -> list[Tensor]:
+    """Its keys, similarities and confidences, each `[B, T]`."""
+    return [attention.key, attention.similarity, attention.confidence]

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
@@ -398,10 +397,24 @@ class TestPublishedData:
         assert all(fact.subject and fact.locality for fact in result.facts)
 
     def test_entity_questions_is_fast(self, shared_data):
-        start = time.process_time()
-        result = read_facts(shared_data / "entity_questions" / "train.jsonl.gz", on_conflict="first")
-        assert result.num_read == 176_560
-        assert time.process_time() - start < 4
+        """Beside a plain reading of the same file, in a process of its own: neither a slow machine nor what other
+        tests have left in memory counts."""
+        path = shared_data / "entity_questions" / "train.jsonl.gz"
+        code = f"""
+import gzip, json, time
+from mome.facts import read_facts
+start = time.process_time()
+with gzip.open({str(path)!r}, "rt", encoding="utf-8") as file:
+    num_records = sum(1 for line in file if json.loads(line))
+plain = time.process_time() - start
+num_read = read_facts({str(path)!r}, on_conflict="first").num_read
+print(num_records, num_read, (time.process_time() - start - plain) / plain)
+"""
+        folder = Path(mome.facts.__file__).parents[1]
+        done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+        num_records, num_read, times_plain = done.stdout.split()
+        assert num_records == num_read == "176560"
+        assert float(times_plain) < 10
 
     @pytest.mark.parametrize(("name", "num_facts"), [("zsre/facts", 1_000), ("pararel/facts", 25_767)])
     def test_others(self, shared_data, name, num_facts):

@@ -36,7 +36,7 @@ def alone(facts) -> list[int]:
     return [number for number, subject in enumerate(subjects) if subjects.count(subject) == 1]
 
 
-@pytest.fixture(scope="module", params=["exact", "Flat", "IVF4,Flat", "HNSW8", "SQ8"])
+@pytest.fixture(scope="module", params=["exact", "Flat", "IVF4,Flat", "IVF4,SQfp16", "HNSW8", "SQ8"])
 def folder(request, teach_memory, backbone_folder, facts, taught):
     return teach_memory(backbone_folder, facts, index=request.param, router=taught.model.router).folder
 

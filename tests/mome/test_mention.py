@@ -67,8 +67,24 @@ def test_a_check_in_chunks_is_the_whole_check(monkeypatch):
     place = torch.arange(3).repeat_interleave(7), torch.arange(5, 12).repeat(3)
     whole = mentions.lower(similarity, key, *place, 0.2)
     monkeypatch.setattr("mome.mention.CHUNK_PAIRS", 4)
+    mentions = Mentions(mentions.subject, mentions.word_edge, mentions.seen, mentions.weight)
     assert torch.equal(mentions.lower(similarity, key, *place, 0.2), whole)
     assert (whole < similarity).any() and ((whole == similarity) & (similarity > 0.2)).any()
+
+
+def test_what_was_looked_for_before_changes_no_answer():
+    """Pairs are looked for once; others than those are looked for when they are asked for."""
+    torch.manual_seed(0)
+    tables = torch.randint(-1, 6, (20, 3, 2)), torch.rand(7, 2) < 0.3, torch.randint(-1, 6, (3, 9))
+    mentions, told = Mentions(*tables, weight=5.0), set()
+    first = torch.arange(3).repeat_interleave(5), torch.arange(15)
+    mentions.held_in_all(*first)
+    for _ in range(6):
+        asked = torch.randint(3, (12,)), torch.randint(20, (12,)), torch.randint(9, (12,))
+        held = mentions.held(*asked)
+        assert torch.equal(held, Mentions(*tables, weight=5.0).held(*asked))
+        told |= set(held.tolist())
+    assert told == {False, True}
 
 
 @pytest.fixture(scope="module")

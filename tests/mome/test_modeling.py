@@ -23,9 +23,10 @@ from mome.config import MoMEConfig
 from mome.decoder import find_layers, hidden_of, real_tokens
 from mome.errors import BackboneError
 from mome.joining import right_pad
-from mome.memory import CLOSED
+from mome.memory import CLOSED, Routing
 from mome.modeling import MoMEForCausalLM
 from mome.router import Router
+from mome.step import Step
 from train.answers import left_pad
 
 NUM_NEW = 12
@@ -289,13 +290,15 @@ def test_a_static_cache_routes_padded_prompts_as_a_dynamic_one_does(taught, aske
     backbone = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
     model = MoMEForCausalLM(taught.model.config, backbone, taught.model.router, taught.model.bank, taught.model.ledger)
     model.gate.null_similarity = 0.3
-    seen = []
-    backbone.register_forward_hook(lambda *_: seen.append(model._last.routing))
+    seen, kinds = [], []
+    backbone.register_forward_hook(lambda *_: seen.append(model.last_routing))
+    backbone.register_forward_hook(lambda *_: kinds.append(type(model._flight.last.routing)))
     lengths = []
     for settings in ({}, {"cache_implementation": "static"}):
         greedy(model, asked, **settings, min_new_tokens=NUM_NEW)
         lengths.append(len(seen))
     assert lengths == [NUM_NEW, 2 * NUM_NEW]
+    assert kinds == [Routing, *[Step] * (NUM_NEW - 1)] * 2, "single tokens are decided upon in numbers"
     for dynamic, static in zip(seen[:NUM_NEW], seen[NUM_NEW:], strict=True):
         real = asked["attention_mask"].bool() if static is seen[NUM_NEW] else slice(None)
         assert torch.equal(static.expert[real], dynamic.expert[real])
@@ -360,7 +363,7 @@ def test_assisted_decoding_is_an_error_and_works_with_the_memory_off(taught):
 
 
 def test_real_tokens_of_masks_of_every_form():
-    padded = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]])
+    padded = torch.tensor([[0, 0, 1, 1, 0], [1, 1, 1, 1, 1]])
     wanted = padded.bool()
     square = torch.ones(5, 5, dtype=torch.bool).tril() & wanted[:, None, None]  # [B, 1, T, T]
     added = torch.where(square, 0.0, torch.finfo(torch.float32).min)
@@ -369,7 +372,8 @@ def test_real_tokens_of_masks_of_every_form():
         assert torch.equal(real_tokens(mask, 5, 0), wanted)
     for mask in (square[:, :, 3:], added[:, :, 3:], longer[:, :, 3:], square[:, :, 3:, 1:]):
         assert torch.equal(real_tokens(mask, 2, 3), wanted[:, 3:])
-    assert real_tokens(None, 5, 0) is None and real_tokens(padded, 3, 2) is None
+    assert real_tokens(None, 5, 0) is None and real_tokens(padded[:, :4], 2, 2) is None
+    assert real_tokens(square[1:], 5, 0) is None and real_tokens(added[:, :, 3:4], 1, 3) is None
     assert real_tokens({"sliding_attention": None}, 5, 0) is None
     with pytest.raises(BackboneError, match="got 3 dimensions"):
         real_tokens(square[0], 5, 0)

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mome import tables as tables_module
-from mome.tables import Rows, parts_of, read_tables, with_rows, write_tables
+from mome.tables import Rows, parts_of, read_tables, row_of, with_rows, write_tables
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.bool]
 
@@ -73,3 +73,12 @@ def test_only_a_small_table_is_copied(monkeypatch):
     assert isinstance(grown, Rows) and grown.first is table
     assert with_rows(grown, table[1:2]) is grown
     assert torch.equal(torch.cat(parts_of(grown)), torch.cat([table, table[:2]]))
+
+
+def test_one_row_of_any_table():
+    plain = torch.arange(12).view(6, 2)
+    rows = Rows(plain[:3])
+    rows.add(plain[3:5])
+    rows.add(plain[5:])
+    for number in range(6):
+        assert torch.equal(row_of(rows, number), plain[number]) and torch.equal(row_of(plain, number), plain[number])
