@@ -14,10 +14,11 @@ from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc
 
 from mome.answer import lacks_support
+from mome.attention import attend
 from mome.facts import Fact
 from mome.joining import Joiner, right_pad
 from mome.lookup import retrieve
-from mome.memory import CLOSED, attend
+from mome.memory import CLOSED
 from mome.mention import NO_TOKEN, Mentions
 from mome.modeling import MoMEForCausalLM
 from train.answers import generate_answers, left_pad

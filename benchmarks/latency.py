@@ -14,7 +14,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from rich.table import Table
@@ -23,7 +23,7 @@ from transformers import PreTrainedModel
 
 from benchmarks.plots import plot_latency
 from benchmarks.record import RESULTS, check_sizes, record
-from benchmarks.synthetic import RANDOM, any_backbone, empty_memory, random_bank, some_queries
+from benchmarks.synthetic import RANDOM, any_backbone, empty_memory, random_bank, say, some_queries
 from mome.bank import Bank
 from mome.cli import settings_from
 from mome.errors import SettingsError
@@ -34,10 +34,11 @@ from train.baselines.lora import add_adapters
 from train.baselines.settings import LoRASettings
 from train.progress import bar, console
 
-OPEN, SHUT = -1.0, 2.0  # similarities of the null key below and above all others
 # What a memory may meet: its gate opens at every token; or never, although facts about a subject of the prompt are
-# looked at; or the prompt mentions no taught subject.
-GATES = {"open": OPEN, "closed": SHUT, "unmentioned": SHUT}
+# looked at; or the prompt mentions no taught subject. The similarity of the null key and the margin of rivals for each.
+GATES = {"open": (-1.0, 2.0), "closed": (2.0, 2.0), "unmentioned": (2.0, 2.0)}
+# And a fact is being said, whose experts follow one another, while other keys are looked at but lose to their rivals.
+FOLLOWING, FOLLOWED = "following", (-1.0, -4.0)
 NUM_FACTS, FACT_TOKENS = 5, 24  # that retrieval puts before the prompt
 NUM_WARM = 8
 
@@ -52,13 +53,13 @@ class LatencySettings:
     """Sizes of the memory."""
     prompt: int = 64
     """Tokens before the first one that is generated."""
-    tokens: int = 64
-    """Tokens that every method generates, and are timed; the first eight warm up."""
+    tokens: int = 128
+    """Tokens that every method reads one by one, and are timed, behind eight that warm up."""
     batch: int = 16
     """Rows of the batch that is decoded."""
     prefill: int = 512
     """Tokens of the text that is read at once."""
-    prefills: int = 9
+    prefills: int = 21
     """How often it is read; one more time warms up."""
     seed: int = 0
     """Seed of all weights, memories and texts."""
@@ -83,7 +84,8 @@ class Memory:
 
 @dataclass
 class Timed:
-    """Seconds of one workload, by method and round, and which share of its tokens read an expert, by method."""
+    """Seconds of one workload, by method and round, and which share of its tokens read an expert, by method; where a
+    fact is followed, which share followed it."""
 
     seconds: dict[str, list[float]]
     open_share: dict[str, float]
@@ -120,7 +122,7 @@ def measure(settings: LatencySettings, place: Placement = Placement()) -> tuple[
     torch.manual_seed(settings.seed)
     backbone = any_backbone(settings.backbone)
     torch.nn.Module.to(backbone, place.device, place.dtype)
-    bare, adapted = copy.deepcopy(backbone), copy.deepcopy(backbone)
+    bare, adapted = with_same_weights(backbone), with_same_weights(backbone)
     add_adapters(adapted, LoRASettings())
     model = empty_memory(backbone)
     torch.nn.Module.to(model, place.device)
@@ -134,12 +136,25 @@ def measure(settings: LatencySettings, place: Placement = Placement()) -> tuple[
     return timed, summarize(settings, timed)
 
 
+def with_same_weights(model: PreTrainedModel) -> PreTrainedModel:
+    """A model of its own around the very same tensors. Copies of them lie elsewhere in memory, and two copies of one
+    model may differ in speed by two in a hundred."""
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})
+
+
 def build_memories(model: MoMEForCausalLM, settings: LatencySettings, place: Placement) -> dict[int, Memory]:
     """Random memories of all sizes, about the first token of the texts."""
     queries, made = some_queries(model).cpu(), {}
+    text = followed_text(settings, model.backbone)
+    model.routing(text[:, : settings.prompt])
+    assert model.last_query is not None
+    # Longer by a token than what is read of it, so that its last expert is not reached.
+    said = torch.cat([text[0, settings.prompt :], text[0, :1]]).cpu(), model.last_query[0, -1].cpu()
     with bar("build memories", len(settings.experts)) as advance:
         for num in settings.experts:
             bank, kind = random_bank(model, queries, num, mentioned=0), "auto"
+            if num > len(said[0]):
+                say(bank, *said)
             if place.device != "cpu":
                 bank, kind = bank.to(place.device, place.experts_on_host), "exact"
             made[num] = Memory(bank, build_index(bank.keys[:, : model.config.d_subject], kind))
@@ -157,6 +172,12 @@ def text_of(
     return text.to(model.device)
 
 
+def followed_text(settings: LatencySettings, model: PreTrainedModel) -> Tensor:
+    """A prompt and the answer of a fact behind it, `[1, T]`."""
+    num_tokens = settings.prompt + NUM_WARM + settings.tokens
+    return text_of(replace(settings, seed=settings.seed + 1), model, 1, num_tokens)
+
+
 def clock() -> float:
     """Seconds, once all that a GPU has been given is done."""
     if torch.cuda.is_available():
@@ -169,14 +190,14 @@ Step = Callable[[], float]
 
 
 @torch.no_grad()
-def decoding(model: PreTrainedModel, text: Tensor) -> Step:
-    """Read a text `[B, T]`; each step is the forward of one token more."""
-    output = model(input_ids=text, use_cache=True)
+def decoding(model: PreTrainedModel, text: Tensor, num_read: int) -> Step:
+    """Read the first so many tokens of a text `[B, T]`; each step is the forward of one token more."""
+    output, place = model(input_ids=text[:, :num_read], use_cache=True), num_read
 
     @torch.no_grad()
     def step() -> float:
-        nonlocal output
-        token = output.logits[:, -1:].argmax(-1)
+        nonlocal output, place
+        token, place = text[:, place : place + 1], place + 1
         start = clock()
         output = model(input_ids=token, past_key_values=output.past_key_values, use_cache=True)
         return clock() - start
@@ -205,18 +226,22 @@ def time_decoding(
     others: dict[str, PreTrainedModel],
 ) -> Timed:
     """Seconds for each token, of the bare backbone, of memories with every gate, and of others."""
-    text = text_of(settings, bare, batch, settings.prompt)
-    methods = {"bare": decoding(bare, text), **{name: decoding(other, text) for name, other in others.items()}}
-    methods |= memory_methods(
-        model,
-        memories,
-        settings.prompt,
-        lambda text: decoding(model, text),
-        texts_of(settings, bare, batch, settings.prompt),
-    )
+    num_steps = NUM_WARM + settings.tokens
+    num_tokens = settings.prompt + num_steps
+
+    def begin(model: PreTrainedModel, text: Tensor) -> Step:
+        return decoding(model, text, text.shape[1] - num_steps)
+
+    texts = texts_of(settings, bare, batch, num_tokens)
+    methods = {name: begin(other, texts["open"]) for name, other in {"bare": bare, **others}.items()}
+    methods |= memory_methods(model, memories, settings.prompt, lambda text: begin(model, text), texts)
     if batch == 1:
-        longer = text_of(settings, bare, 1, settings.prompt + NUM_FACTS * FACT_TOKENS)
-        methods["retrieval in context"] = decoding(bare, longer)
+        text = followed_text(settings, bare)
+        for num, memory in memories.items():
+            methods[f"{num}_{FOLLOWING}"] = of_memory(
+                model, memory, (GATES["open"], FOLLOWED), settings.prompt, lambda: begin(model, text)
+            )
+        methods["retrieval in context"] = begin(bare, text_of(settings, bare, 1, num_tokens + NUM_FACTS * FACT_TOKENS))
     return take_turns(f"decode, batch {batch}", methods, settings.tokens, NUM_WARM, settings.seed, model)
 
 
@@ -246,26 +271,39 @@ def memory_methods(
     without that rule, so that every token is searched for and checked."""
 
     def method(memory: Memory, gate: str, num_asked: int | None) -> Step:
-        def put_in() -> None:
-            model.set_bank(memory.bank, memory.index)
-            model.gate.null_similarity = GATES[gate]
-
-        put_in()
-        with model.asked(num_asked):
-            inner = begin(texts[gate])
-
-        def step() -> float:
-            put_in()
-            with model.asked(num_asked):
-                return inner()
-
-        return step
+        gates = GATES[gate], GATES[gate]
+        return of_memory(model, memory, gates, num_asked, lambda: begin(texts[gate]))
 
     methods = {f"{num}_{gate}": method(memory, gate, num_asked) for num, memory in memories.items() for gate in GATES}
     largest = max(memories)
     return methods | {
         f"{largest}_{gate}_searching": method(memories[largest], gate, None) for gate in ("open", "closed")
     }
+
+
+def of_memory(
+    model: MoMEForCausalLM,
+    memory: Memory,
+    gates: tuple[tuple[float, float], tuple[float, float]],
+    num_asked: int | None,
+    begin: Callable[[], Step],
+) -> Step:
+    """The steps of a method with a memory in the model; its gates are those of the beginning and of the steps."""
+
+    def put_in(gate: tuple[float, float]) -> None:
+        model.set_bank(memory.bank, memory.index)
+        model.gate.null_similarity, model.gate.rival_margin = gate
+
+    put_in(gates[0])
+    with model.asked(num_asked):
+        inner = begin()
+
+    def step() -> float:
+        put_in(gates[1])
+        with model.asked(num_asked):
+            return inner()
+
+    return step
 
 
 def take_turns(
@@ -281,8 +319,9 @@ def take_turns(
                     continue
                 timed.seconds[name].append(seconds)
                 if name[0].isdigit() and model.last_routing is not None:
-                    is_open = (model.last_routing.expert != CLOSED).float().mean()
-                    timed.open_share[name] += float(is_open) / num_rounds
+                    routing = model.last_routing
+                    reads = routing.continued if name.endswith(FOLLOWING) else routing.expert != CLOSED
+                    timed.open_share[name] += float(reads.float().mean()) / num_rounds
             advance(1)
     return timed
 
@@ -298,7 +337,9 @@ def summarize(settings: LatencySettings, timed: dict[str, Timed]) -> dict[str, f
             result[f"prefill_ratio_{num}_{gate}"] = read.ratio(f"{num}_{gate}")
         for name in (f"batch{settings.batch}", "prefill"):
             result[f"{name}_ratio_{num}"] = max(result[f"{name}_ratio_{num}_{gate}"] for gate in GATES)
+        result[f"decode_ratio_{num}_{FOLLOWING}"] = decoded.ratio(f"{num}_{FOLLOWING}")
         result[f"open_share_{num}"] = decoded.open_share[f"{num}_open"]
+        result[f"{FOLLOWING}_share_{num}"] = decoded.open_share[f"{num}_{FOLLOWING}"]
     for gate in ("open", "closed"):
         result[f"decode_ratio_{max(settings.experts)}_{gate}_searching"] = decoded.ratio(
             f"{max(settings.experts)}_{gate}_searching"

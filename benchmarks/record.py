@@ -40,6 +40,18 @@ def record(name: str, command: str, result: dict) -> Path:
     return path
 
 
+def recorded(name: str) -> dict:
+    """The result in `results/NAME.json`.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        raise SettingsError(f"--parts: expected an earlier result in {path}, found none; run without --parts first")
+    return json.loads(path.read_text(encoding="utf-8"))["result"]
+
+
 def keep(path: Path, value: object) -> None:
     """Write what a long command has measured so far as JSON, whole or not at all, for `--resume`."""
     path.with_suffix(".tmp").write_text(json.dumps(value), encoding="utf-8")

@@ -20,11 +20,12 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks.plots import plot_scale
-from benchmarks.record import RESULTS, check_sizes, record
+from benchmarks.record import RESULTS, check_sizes, commit, record, recorded
 from benchmarks.synthetic import keys_like, random_bank
 from mome.bank import Bank
 from mome.checkpoint import load_router
 from mome.cli import settings_from
+from mome.errors import SettingsError
 from mome.facts import Fact
 from mome.index import NUM_TUNING_QUERIES, TUNING_NOISE, FaissIndex, TorchIndex, build_index, nearest
 from mome.joining import Joiner
@@ -67,6 +68,15 @@ print(json.dumps(told))
 """
 
 
+# What is measured, and how its figures are named.
+PARTS = {
+    "capacity": ("step_ratio_capacity",),
+    "taught": ("seconds_per_fact_", "wall_seconds_per_fact_", "below_margin_"),
+    "indexed": ("index_",),
+    "opened": ("open_", "add_one_seconds_"),
+}
+
+
 @dataclass(kw_only=True)
 class ScaleSettings(BackboneSettings):
     """Settings of `mome bench scale`."""
@@ -79,10 +89,13 @@ class ScaleSettings(BackboneSettings):
     """How many experts the model holds while further facts are taught."""
     opened: list[int] = field(default_factory=lambda: [1_000, 1_000_000])
     """Experts of the checkpoints that are opened."""
-    indexed: list[int] = field(default_factory=lambda: [1_000, 10_000, 100_000, 1_000_000])
-    """Keys of the indices that are built."""
+    indexed: list[int] = field(default_factory=lambda: [1_000, 10_000, 100_000, 1_000_000, 10_000_000])
+    """Keys of the indices that are built; ten million take 10 GB and twenty minutes."""
     observed: int = 20_000
     """Generated facts whose keys are observed; larger sets lie between them."""
+    parts: list[str] = field(default_factory=lambda: list(PARTS))
+    """What is measured now, of: capacity, taught, indexed, opened. What was recorded of the others stays, each with
+    the command and the commit of its measurement."""
     work: Path = Path("runs/scale")
     """Folder for what is taught and written; it is emptied."""
 
@@ -91,33 +104,40 @@ def main(argv: list[str]) -> None:
     """Measure all; print a table, plot it, record the result, and print it as one JSON line."""
     settings = settings_from("bench scale", ScaleSettings, argv)
     check_sizes(settings, "taught", "capacity", "opened", "indexed", "observed")
+    if not settings.parts or set(settings.parts) - set(PARTS):
+        raise SettingsError(f"--parts {settings.parts}: expected some of {', '.join(PARTS)}")
+    command = f"mome bench scale {' '.join(argv)}".strip()
+    names = tuple(name for part in settings.parts for name in PARTS[part])
+    earlier = {} if set(settings.parts) == set(PARTS) else recorded("scale")
+    result: dict[str, float | str] = {name: value for name, value in earlier.items() if not name.startswith(names)}
     shutil.rmtree(settings.work, ignore_errors=True)
     settings.work.mkdir(parents=True)
     torch.manual_seed(settings.seed)
     prepared = prepare(settings)
     config, router = load_router(settings.router, prepared.config)
     model = MoMEForCausalLM(config, prepared.backbone, router)
-    result: dict[str, float | str] = {}
 
-    def measured(part: dict) -> None:
+    def measured(name: str, part: dict) -> None:
         # What is measured stands even if the rest is never reached: teaching takes most of an hour.
-        result.update(part)
-        record("scale", f"mome bench scale {' '.join(argv)}", result)
+        result.update({**part, f"{name}_command": command, f"{name}_commit": commit()})
+        record("scale", command, result)
 
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)  # threads that wait for others would count as processor time
-    measured(teaching_beside(model, prepared.joiner, settings))
-    for num in settings.taught:
-        measured(teaching(model, prepared.joiner, num, settings))
+    if "capacity" in settings.parts:
+        measured("capacity", teaching_beside(model, prepared.joiner, settings))
+    for num in settings.taught if "taught" in settings.parts else []:
+        measured("taught", teaching(model, prepared.joiner, num, settings))
     torch.set_num_threads(num_threads)
     queries = world_queries(model, prepared.joiner, settings.observed)
-    for num in settings.indexed:
-        measured(indexing(queries, num, config.d_relation, config.num_neighbours))
-    for num in settings.opened:
-        measured(opening(model, queries, num, settings))
+    for num in settings.opened if "opened" in settings.parts else []:
+        measured("opened", opening(model, queries, num, settings))
+    model.set_bank(Bank.empty(1, config.rank, config.d_model, config.d_key))
+    for num in settings.indexed if "indexed" in settings.parts else []:
+        measured("indexed", indexing(queries[:, : config.d_subject], num, config.num_neighbours))
     shutil.rmtree(settings.work)
     print_table(result)
-    plot_scale(settings.taught, settings.indexed, result, RESULTS / "scale.png")
+    plot_scale(result, RESULTS / "scale.png")
     print(json.dumps(result))
 
 
@@ -183,9 +203,10 @@ def world_queries(model: MoMEForCausalLM, joiner: Joiner, num: int) -> Tensor:
     return torch.cat(found)
 
 
-def indexing(queries: Tensor, num: int, d_relation: int, num_neighbours: int) -> dict[str, float | str]:
-    """Seconds to build the default index, its recall, and milliseconds for one query."""
-    keys = keys_like(queries, num, d_relation)[:, :-d_relation].contiguous()
+def indexing(queries: Tensor, num: int, num_neighbours: int) -> dict[str, float | str]:
+    """Seconds to build the default index over keys like the subject parts of queries `[Q, C]`, its recall, and
+    milliseconds for one query."""
+    keys = keys_like(queries, num)
     start = time.perf_counter()
     index = build_index(keys, "auto")
     seconds = time.perf_counter() - start

@@ -19,6 +19,7 @@ from mome.modeling import MoMEForCausalLM
 RANDOM = "random"
 VOCABULARY = 32_000
 NUM_TEXTS, TEXT_TOKENS = 256, 64
+MAX_KEYS_AT_ONCE = 2**20
 
 
 def any_backbone(name: str) -> PreTrainedModel:
@@ -56,12 +57,15 @@ def some_queries(model: MoMEForCausalLM) -> Tensor:
     return torch.cat(found)
 
 
-def keys_like(queries: Tensor, num: int, d_relation: int) -> Tensor:
-    """Keys `[N, C]` that lie between pairs of queries, and so where queries do."""
-    first, second = (torch.randint(len(queries), (num,)) for _ in range(2))
-    keys = torch.lerp(queries[first], queries[second], torch.rand(num, 1) * 0.5)
-    parts = keys.split([keys.shape[1] - d_relation, d_relation], dim=1)
-    return torch.cat([torch.nn.functional.normalize(part, dim=-1) for part in parts], dim=1)
+def keys_like(queries: Tensor, num: int, d_relation: int = 0) -> Tensor:
+    """Keys `[N, C]` that lie between pairs of queries, and so where queries do; of unit parts."""
+    keys, width = torch.empty(num, queries.shape[1]), queries.shape[1] - d_relation
+    for part in keys.split(MAX_KEYS_AT_ONCE):
+        first, second = (torch.randint(len(queries), (len(part),)) for _ in range(2))
+        torch.lerp(queries[first], queries[second], torch.rand(len(part), 1) * 0.5, out=part)
+        for columns in (part[:, :width], part[:, width:]):
+            torch.nn.functional.normalize(columns, dim=1, out=columns)
+    return keys
 
 
 def random_bank(model: MoMEForCausalLM, queries: Tensor, num: int, mentioned: int) -> Bank:
@@ -80,3 +84,14 @@ def random_bank(model: MoMEForCausalLM, queries: Tensor, num: int, mentioned: in
     bank.subject[::16] = NO_TOKEN
     bank.subject[::16, 0, 0] = mentioned
     return bank
+
+
+def say(bank: Bank, answer: Tensor, query: Tensor) -> None:
+    """Make the last experts of a random bank those of one fact with the answer int64 `[A]`, which is entered by the
+    query fp32 `[C]`; its subject needs no mention."""
+    num_left = bank.num_keys - len(answer)
+    bank.token[num_left:], bank.fact[num_left:] = answer.int(), num_left
+    for name in ("keys", "key_expert", "subject"):
+        setattr(bank, name, getattr(bank, name)[: num_left + 1])
+    assert isinstance(bank.keys, Tensor) and isinstance(bank.subject, Tensor)
+    bank.keys[-1], bank.subject[-1] = query, NO_TOKEN

@@ -17,7 +17,7 @@ import resource
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +30,7 @@ import torch
 from benchmarks.faults.memories import Small, open_memory
 from benchmarks.faults.mutate import mutate
 from benchmarks.faults.processes import Journal, Lines, start
+from benchmarks.record import commit
 from mome import checkpoint
 from mome.cli import settings_from
 from mome.errors import MomeError
@@ -64,11 +65,11 @@ class Target:
     folder: str = "."
 
 
-def fuzz(small: Small, num: int, seed: int, work: Path) -> dict[str, int]:
-    """Damage the file of every reader so many times; counts by reader of what came out."""
-    result: dict[str, int] = {}
+def fuzz(small: Small, num: int, seed: int, work: Path, names: Sequence[str] = ()) -> dict[str, int | str]:
+    """Damage the file of every reader, or of these, so many times; by reader what came out, and at which commit."""
+    result: dict[str, int | str] = {}
     folder = write_all(small, work / "whole")
-    waiting, running = list(make_targets()), []
+    waiting, running = list(names or make_targets()), []
     with bar("damaged files", num * len(waiting)) as advance:
         while waiting or running:
             while waiting and len(running) < NUM_WORKERS:
@@ -78,6 +79,7 @@ def fuzz(small: Small, num: int, seed: int, work: Path) -> dict[str, int]:
             for run in [run for run in running if run.is_done]:
                 running.remove(run)
                 name = f"damaged_{re.sub('[ .]', '_', run.name)}"
+                result[f"{name}_commit"] = commit()
                 result |= {
                     f"{name}_{outcome}": run.found[outcome] for outcome in ("inputs", "refused", "read", "wrong")
                 }

@@ -76,8 +76,11 @@ def change_one_fact(
     right = [answers(model, joiner, some) == [fact.answer for fact in some] for some in (new, corrections)]
     with model.memory_disabled():
         bare = answers(model, joiner, gone, NUM_ASKED)
-    still = num_unlike(answers(model, joiner, gone, NUM_ASKED), bare)
-    result |= {"added_right": int(right[0]), "corrected_right": int(right[1]), "forgotten_unlike_bare": still}
+    said = answers(model, joiner, gone, NUM_ASKED)
+    still = [fact for fact, own, got in zip(gone, bare, said, strict=True) if own != got]
+    result |= {"added_right": int(right[0]), "corrected_right": int(right[1]), "forgotten_unlike_bare": len(still)}
+    # Where another fact speaks: whether it is one about a subject that the prompt names.
+    result["forgotten_met_same_subject"] = sum(speaks_of_its_subject(model, joiner, fact) for fact in still)
     start = time.perf_counter()
     model.save_changes()
     return {**result, "save_changes_seconds": time.perf_counter() - start}
@@ -100,6 +103,15 @@ def answers(model: MoMEForCausalLM, joiner: Joiner, facts: Sequence[Fact], num_a
     num_new = [max(len(ids), num_asked) for ids in taught]
     said = generate_ids(model, joiner.tokenizer, prompts, num_new)
     return [joiner.decode(ids) for ids in said]
+
+
+def speaks_of_its_subject(model: MoMEForCausalLM, joiner: Joiner, fact: Fact) -> bool:
+    """Whether all facts that speak in the answer to a prompt are about subjects that it names, and some do."""
+    tokens = torch.tensor([joiner.encode_prompt(fact.prompt)])
+    _, trace = model.generate(tokens, max_new_tokens=NUM_ASKED, do_sample=False, return_trace=True)
+    spoke = {entry.fact_id for entry in trace[0][tokens.shape[1] - 1 :] if entry.fact_id is not None}
+    subjects = [model.facts[fact_id].subject for fact_id in spoke]
+    return bool(subjects) and all(subject and subject.casefold() in fact.prompt.casefold() for subject in subjects)
 
 
 @torch.no_grad()

@@ -29,7 +29,8 @@ def small(shared_data, tmp_path_factory) -> Small:
 
 @pytest.mark.slow
 def test_all_parts_run(shared_data, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(benchmarks.record, "RESULTS", tmp_path)
+    for module in (benchmarks.record, benchmarks.reliability):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
     facts = shared_data / "entity_questions" / "dev.jsonl.gz"
     main([*SMALL, "--facts", str(facts), "--work", str(tmp_path / "work")])
     flat = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -54,6 +55,13 @@ def test_all_parts_run(shared_data, tmp_path, monkeypatch, capsys):
     assert flat["others_changed"] == 0 and flat["num_facts"] == 40
     assert flat["added_right"] == flat["corrected_right"] == 1
     assert not (tmp_path / "work").exists()
+    # One part more leaves what was recorded of the others as it is.
+    one = ["--parts", "[mutations]", "--damaged", "[table.csv]", "--mutations", "7"]
+    main([*SMALL, "--facts", str(facts), "--work", str(tmp_path / "work"), *one])
+    again = json.loads(capsys.readouterr().out.splitlines()[-1])
+    stored = json.loads((tmp_path / "reliability.json").read_text())["result"]
+    assert again["damaged_table_csv_inputs"] == 7 and "kills" not in again
+    assert stored == {**flat, **again} and (tmp_path / "work" / "mutations.json").exists()
 
 
 # Each part must see what it is there to see.
@@ -115,6 +123,12 @@ def test_damage_that_is_not_noticed_is_seen(small, tmp_path, monkeypatch):
     assert mutations._outcome(target, whole, folder, False) == "read as what it does not say"
     monkeypatch.setattr(checkpoint, "load", lambda _folder: 1 / 0)
     assert mutations._outcome(target, whole, folder, False) == "ZeroDivisionError: division by zero"
+
+
+def test_a_reader_that_there_is_none_of_is_refused_before_anything_is_taught(tmp_path):
+    with pytest.raises(SettingsError, match=r"expected some of checkpoint manifest\.json, "):
+        main(["--damaged", "[table.xml]", "--work", str(tmp_path / "work")])
+    assert not (tmp_path / "work").exists()
 
 
 @pytest.mark.parametrize("file", mutations.FACT_FILES)

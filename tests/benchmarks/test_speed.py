@@ -28,11 +28,12 @@ def test_latency(results, backbone_folder, capsys):
     benchmarks.latency.main(["--backbone", str(backbone_folder), "--prompt", "8", *sizes])
     flat = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert flat == json.loads((results / "latency.json").read_text())["result"]
-    expected = {f"decode_ratio_{num}_{gate}" for num in (0, 50) for gate in ("open", "closed")}
+    expected = {f"decode_ratio_{num}_{gate}" for num in (0, 50) for gate in ("open", "closed", "following")}
     expected |= {f"{name}_ratio_{num}" for name in ("batch3", "prefill") for num in (0, 50)}
     assert flat.keys() >= {*expected, "lora_decode_ratio", "rag_decode_ratio"}
     assert all(value > 0 for name, value in flat.items() if "ratio" in name)
     assert (flat["open_share_0"], flat["open_share_50"] > 0.5) == (0, True), "the gate is open where it says so"
+    assert (flat["following_share_0"], flat["following_share_50"]) == (0, 1), "a fact is being said"
     assert (results / "latency.png").stat().st_size > 0
 
 
@@ -61,9 +62,22 @@ def test_scale(results, tmp_path, capsys):
     assert flat.keys() >= {"seconds_per_fact_20", "step_ratio_capacity", "open_seconds_30", "open_extra_mb_30"}
     assert flat.keys() >= {"add_one_seconds_30", "index_build_seconds_40", "index_build_seconds_12000"}
     assert (flat["index_kind_40"], flat["index_recall_40"]) == ("exact", 1.0)
-    assert flat["index_kind_12000"] == "IVF512,Flat" and flat["index_recall_12000"] >= 0.99
+    assert flat["index_kind_12000"] == "IVF512,SQfp16" and flat["index_recall_12000"] >= 0.99
     assert flat["below_margin_20"] == 0
+    assert flat.keys() >= {f"{part}_commit" for part in benchmarks.scale.PARTS}
     assert (results / "scale.png").stat().st_size > 0 and not (tmp_path / "work").exists()
+
+
+def test_a_part_of_scale_alone_leaves_the_rest_as_it_was_recorded(results, tmp_path, capsys):
+    options = ["--parts", "[indexed]", "--indexed", "[30]", "--observed", "40", "--work", str(tmp_path / "work")]
+    with pytest.raises(SettingsError, match="expected an earlier result"):
+        benchmarks.scale.main(options)
+    earlier = {"seconds_per_fact_20": 0.25, "taught_commit": "abc"}
+    benchmarks.record.record("scale", "earlier", {**earlier, "index_build_seconds_20": 0.5})
+    benchmarks.scale.main(options)
+    flat = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert flat.items() >= earlier.items() and flat["index_kind_30"] == "exact" and "opened_commit" not in flat
+    assert "index_build_seconds_20" not in flat, "what is measured now takes the place of what was"
 
 
 @pytest.mark.slow
@@ -87,6 +101,7 @@ def test_teach(results, shared_data, tmp_path, capsys):
         ("latency", ["--experts", "[]"], "sizes of 0 or more"),
         ("scale", ["--opened", "[0]"], "--opened [0]: expected sizes of at least 1"),
         ("scale", ["--taught", "[]"], "--taught []: expected sizes"),
+        ("scale", ["--parts", "[opening]"], "expected some of capacity, taught, indexed, opened"),
         ("teach", ["--facts", "0"], "--facts 0"),
         ("teach", ["--max_ratio", "0"], "--max-ratio 0.0: expected a number above 0"),
     ],
