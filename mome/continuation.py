@@ -26,14 +26,19 @@ SAME_PROMPT = 0.99
 
 @dataclass
 class Past:
-    """The tokens before these, which may lie in a cache."""
+    """The tokens before these, which may lie in a cache.
 
-    seen: Tensor  # [B, S] int64, NO_TOKEN at padding
-    said: Tensor  # [B, S] int64, the fact one of whose answer tokens stands here, else CLOSED; see `whole`
+    Most tables are shorter than the text: what a token of a cached decoding step adds to them is only put there when
+    somebody asks, see `whole`.
+    """
+
+    seen: Tensor  # [B, S] int64, NO_TOKEN at padding; without the `newer`
+    said: Tensor  # [B, S] int64, the fact one of whose answer tokens stands here, else CLOSED
     clearness: Tensor  # [B, S] similarity with which that fact had been entered
     expert: Tensor  # [B] int64, the expert that the last of them read, or CLOSED
     similarity: Tensor  # [B] with which its fact was entered
     is_silent: bool = False  # the last of them read none in any row, as is known without a look at them
+    newer: tuple[Tensor, ...] = ()  # the last of the tokens seen, [B, T] each
 
     @staticmethod
     def none(num_rows: int, device: torch.device) -> Past:
@@ -42,19 +47,30 @@ class Past:
         closed = torch.full((num_rows,), CLOSED, device=device)
         return Past(nothing, nothing, nothing.float(), closed, torch.zeros(num_rows, device=device), is_silent=True)
 
+    def with_seen(self, tokens: Tensor) -> Tensor:
+        """All tokens seen, and then these (int64 `[B, T]`)."""
+        return torch.cat([self.seen, *self.newer, tokens], dim=1)
+
+    def in_silence(self, tokens: Tensor) -> Past:
+        """The same behind tokens (int64 `[B, T]`) that read no expert, where the last one did not either."""
+        tables = self.seen, self.said, self.clearness, self.expert, self.similarity
+        return Past(*tables, is_silent=True, newer=(*self.newer, tokens))
+
     def whole(self) -> Past:
-        """The same, with `said` and `clearness` as long as `seen`: tokens at which the memory was silent are added to
-        them only when somebody asks."""
-        missing = self.seen.shape[1] - self.said.shape[1]
+        """The same, with everything in tables as long as the text; the memory was silent where nothing is told."""
+        seen = torch.cat([self.seen, *self.newer], dim=1) if self.newer else self.seen
+        missing = seen.shape[1] - self.said.shape[1]
         if not missing:
-            return self
+            return replace(self, seen=seen, newer=()) if self.newer else self
         said = torch.nn.functional.pad(self.said, (0, missing), value=CLOSED)
-        return replace(self, said=said, clearness=torch.nn.functional.pad(self.clearness, (0, missing)))
+        clearness = torch.nn.functional.pad(self.clearness, (0, missing))
+        return replace(self, seen=seen, said=said, clearness=clearness, newer=())
 
     def take(self, rows: Tensor) -> Past:
         """The rows of a batch with these numbers (int64 `[B']`)."""
         seen, said, clearness = self.seen[rows], self.said[rows], self.clearness[rows]
-        return Past(seen, said, clearness, self.expert[rows], self.similarity[rows], self.is_silent)
+        newer = tuple(tokens[rows] for tokens in self.newer)
+        return Past(seen, said, clearness, self.expert[rows], self.similarity[rows], self.is_silent, newer)
 
 
 @dataclass

@@ -5,7 +5,7 @@ Shapes: B batch, T tokens, S tokens seen so far, K keys, C key width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -50,18 +50,18 @@ class Routing:
         return Routing(nothing - torch.inf, nothing, Read.entries(torch.full_like(like, CLOSED)), True)
 
     def state_after(
-        self, pool: PoolState, seen: Tensor, mask: Tensor | None, before: MemoryState | None = None
+        self, pool: PoolState, tokens: Tensor, mask: Tensor | None, before: MemoryState | None = None
     ) -> MemoryState:
         """What the next token needs to know; padding on the right is passed over, and a row of padding alone keeps
         what it knew `before`.
 
         Args:
-            seen: int64 `[B, S + T]`, all tokens so far, NO_TOKEN at padding.
+            tokens: int64 `[B, T]`, NO_TOKEN at padding.
         """
-        past = before.past if before is not None else Past.none(len(seen), seen.device)
+        past = before.past if before is not None else Past.none(len(tokens), tokens.device)
         if self.is_silent:
             confidence = before.confidence if before is not None else past.similarity
-            return MemoryState(pool, replace(past, seen=seen, is_silent=True), confidence)
+            return MemoryState(pool, past.in_silence(tokens), confidence)
         tables = self.expert, self.similarity, self.confidence
         if mask is None:
             after = [table[:, -1] for table in tables]
@@ -77,7 +77,8 @@ class Routing:
         clearness = torch.cat([past.clearness, self.read.clearness], dim=1)
         if said.shape[1] and not bool((said != CLOSED).any()):
             said, clearness = said[:, :0], clearness[:, :0]
-        return MemoryState(pool, Past(seen, said, clearness, after[0], after[1], is_silent), after[2])
+        past = Past(past.with_seen(tokens), said, clearness, after[0], after[1], is_silent)
+        return MemoryState(pool, past, after[2])
 
 
 @dataclass
@@ -96,6 +97,11 @@ class MemoryState:
         candidates = self.candidates.take(rows) if self.candidates is not None else None
         unread = tuple(features.take(rows) for features in self.unread)
         return MemoryState(self.pool.take(rows), self.past.take(rows), self.confidence[rows], candidates, unread)
+
+    def in_silence(self, tokens: Tensor, features: Features) -> MemoryState:
+        """The state behind tokens (int64 `[B, T]`, NO_TOKEN at padding) at which it `is_idle`, and their features."""
+        past, unread = self.past.in_silence(tokens), (*self.unread, features)
+        return MemoryState(self.pool, past, self.confidence, self.candidates, unread)
 
     def is_idle(self, num_asked: int | None) -> bool:
         """Whether no token can read an expert before the end of this `generate`."""

@@ -1,15 +1,13 @@
 """What one forward reads of the memory: from the router's features to the expert of every token.
 
-Shapes: B batch, T tokens, S tokens seen before these, C key width.
+Shapes: B batch, T tokens, S tokens seen before these, C key width. Padding is NO_TOKEN in `real`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from mome.attention import Attention
@@ -34,12 +32,11 @@ def read_memory(model: MoMEForCausalLM, call: Call, features: Features, num_aske
     mask = call.mask.to(home) if call.mask is not None else None
     tokens = call.tokens.to(home)  # [B, T]
     num_tokens = tokens.shape[1]
-    seen = tokens if mask is None else tokens.masked_fill(~mask, NO_TOKEN)
-    seen = torch.cat([before.past.seen, seen], dim=1) if before else seen  # [B, S + T]
+    real = tokens if mask is None else tokens.masked_fill(~mask, NO_TOKEN)
     if before is not None and before.is_idle(num_asked):
         is_one = num_tokens == 1
         call.routing = Step.silent([-math.inf] * len(tokens)) if is_one else Routing.silent(tokens)
-        call.after = replace(before, past=replace(before.past, seen=seen), unread=(*before.unread, features))
+        call.after = before.in_silence(real, features)
         return
     read = Features.cat([*(before.unread if before else ()), features])
     query, pool = model.router(read.hidden, read.mask, before.pool if before else None)
@@ -49,20 +46,21 @@ def read_memory(model: MoMEForCausalLM, call: Call, features: Features, num_aske
         if candidates is not None and candidates.serve(num_asked):
             found = attend_step(query[:, 0], candidates, bank.keys, model.gate)
         else:
-            attention, candidates = _attend(model, query, seen, before, num_asked)
+            attention, candidates = _attend(model, query, real, before, num_asked)
             found = Winner.of(attention)
         call.routing = take_step(tokens[:, 0], found, before, bank, num_asked)
-        call.after = call.routing.state_after(pool, seen, before)
+        call.after = call.routing.state_after(pool, real, before)
     else:
-        attention, candidates = _attend(model, query, seen, before, num_asked)
+        attention, candidates = _attend(model, query, real, before, num_asked)
         call.routing = route(tokens, mask, before, bank, attention.to(home), num_asked)
-        call.after = call.routing.state_after(pool, seen, mask, before)
+        call.after = call.routing.state_after(pool, real, mask, before)
     call.after.candidates = candidates
 
 
 def _attend(
-    model: MoMEForCausalLM, query: Tensor, seen: Tensor, before: MemoryState | None, num_asked: int | None
+    model: MoMEForCausalLM, query: Tensor, tokens: Tensor, before: MemoryState | None, num_asked: int | None
 ) -> tuple[Attention, Candidates | None]:
+    seen = before.past.with_seen(tokens) if before is not None else tokens  # [B, S + T]
     num_before, weight = seen.shape[1] - query.shape[1], model.config.subject_weight
     mentions = Mentions(model.bank.subject, model.bank.word_edge, seen, weight, num_before, num_asked)
     table = model.index, model.bank.keys, model.gate, model.config.num_neighbours

@@ -11,7 +11,7 @@ and matrix products are in use all the time.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -60,21 +60,20 @@ class Step:
         )
         return Routing(similarity, confidence, Read(expert, continued, said, clearness), self.is_silent)
 
-    def state_after(self, pool: PoolState, seen: Tensor, before: MemoryState) -> MemoryState:
-        """What the next token needs to know; see `Routing.state_after`."""
+    def state_after(self, pool: PoolState, tokens: Tensor, before: MemoryState) -> MemoryState:
+        """What the next token needs to know, behind these (int64 `[B, 1]`); see `Routing.state_after`."""
         past = before.past
         if self.is_silent and past.is_silent:
-            return replace(before, pool=pool, past=replace(past, seen=seen), unread=())
-        said, clearness = past.said, past.clearness
+            return MemoryState(pool, past.in_silence(tokens), before.confidence)
+        seen, said, clearness, newer = past.seen, past.said, past.clearness, (*past.newer, tokens)
         if any(fact != CLOSED for fact in self.said):
-            past = past.whole()
-            said = torch.cat([past.said, said.new_tensor(self.said)[:, None]], dim=1)
-            clearness = torch.cat([past.clearness, clearness.new_tensor(self.clearness)[:, None]], dim=1)
+            whole, newer = past.whole(), ()
+            seen = whole.with_seen(tokens)
+            said = torch.cat([whole.said, said.new_tensor(self.said)[:, None]], dim=1)
+            clearness = torch.cat([whole.clearness, clearness.new_tensor(self.clearness)[:, None]], dim=1)
         last = past.expert.new_tensor(self.expert), past.similarity.new_tensor(self.similarity)
-        past = Past(seen, said, clearness, *last, self.is_silent)
-        return replace(
-            before, pool=pool, past=past, confidence=before.confidence.new_tensor(self.confidence), unread=()
-        )
+        confidence = before.confidence.new_tensor(self.confidence)
+        return MemoryState(pool, Past(seen, said, clearness, *last, self.is_silent, newer), confidence)
 
 
 @dataclass

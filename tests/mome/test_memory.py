@@ -18,8 +18,8 @@ from mome.router import PoolState
 from tests.mome.readings import NUM_WORDS, Reading, make_bank, readings, tables_of
 
 POOL = PoolState.empty(1, 1, 1, torch.device("cpu"))
-SEEN = torch.zeros(1, 0, dtype=torch.int64)
-NOTHING = SEEN, SEEN, SEEN.float()
+NO_TEXT = torch.zeros(1, 0, dtype=torch.int64)
+NOTHING = NO_TEXT, NO_TEXT, NO_TEXT.float()
 
 
 def facts_of_reading(reading: Reading, seed: int = 0) -> Attention:
@@ -40,10 +40,9 @@ def tables(routing: Routing) -> list[Tensor]:
     return [routing.expert, routing.continued, routing.similarity, routing.confidence]
 
 
-def seen_after(reading: Reading, mask: Tensor | None, stop: int | None) -> Tensor:
-    """All tokens up to one of the reading's."""
-    tokens = reading.tokens if mask is None else reading.tokens.masked_fill(~mask, NO_TOKEN)
-    return torch.cat([reading.past.seen, tokens[:, :stop]], dim=1)
+def seen(tokens: Tensor, mask: Tensor | None) -> Tensor:
+    """Tokens as a state keeps them."""
+    return tokens if mask is None else tokens.masked_fill(~mask, NO_TOKEN)
 
 
 def assert_same_state(got: MemoryState, expected: MemoryState) -> None:
@@ -80,12 +79,13 @@ class TestRoute:
             here = None if mask is None else mask[:, columns]
             part = route(reading.tokens[:, columns], here, state, reading.bank, part_of(neighbours, columns))
             parts.append(part)
-            state = part.state_after(POOL, seen_after(reading, mask, columns.stop), here, state)
+            state = part.state_after(POOL, seen(reading.tokens[:, columns], here), here, state)
         real = torch.ones_like(reading.tokens, dtype=torch.bool) if mask is None else mask
         for first, second, expected in zip(*map(tables, parts), tables(whole), strict=True):
             assert torch.equal(torch.cat([first, second], dim=1)[real], expected[real])
-        after = whole.state_after(POOL, SEEN, mask, before)
+        after = whole.state_after(POOL, seen(reading.tokens, mask), mask, before)
         assert_same_state(state, after)
+        assert torch.equal(state.past.whole().seen, after.past.whole().seen)
 
     @given(readings(batch=1), st.data())
     @settings(max_examples=150, deadline=None)
@@ -109,8 +109,8 @@ class TestRoute:
         for got, expected in zip(tables(padded), tables(plain), strict=True):
             assert torch.equal(got[:, places], expected)
         assert (padded.expert[~mask] == CLOSED).all() and not padded.continued[~mask].any()
-        after, expected = padded.state_after(POOL, SEEN, mask, before), plain.state_after(POOL, SEEN, None, before)
-        assert_same_state(after, expected)
+        after = padded.state_after(POOL, seen(tokens, mask), mask, before)
+        assert_same_state(after, plain.state_after(POOL, reading.tokens, None, before))
 
     def test_batch_is_single(self):
         torch.manual_seed(0)
@@ -145,16 +145,15 @@ class TestRoute:
             before = MemoryState(POOL, replace(past, is_silent=is_known), torch.zeros(2))
             silent = route(reading.tokens, None, before, reading.bank, replace(closed, is_closed=is_known))
             assert silent.is_silent == is_known
-            state = silent.state_after(POOL, seen_after(reading, None, None), None, before)
-            seen = torch.cat([state.past.seen, reading.tokens], dim=1)
+            state = silent.state_after(POOL, reading.tokens, None, before)
             later = route(reading.tokens, None, state, reading.bank, following)
-            last = later.state_after(POOL, seen, None, state)
+            last = later.state_after(POOL, reading.tokens, None, state)
             # And behind an expert, where silence is known of the keys alone.
             ending = route(reading.tokens, None, last, reading.bank, replace(closed, is_closed=is_known))
-            said, clearness = last.past.whole().said, last.past.whole().clearness
-            after.append(
-                [*tables(silent), *tables(later), *tables(ending), said, clearness.masked_fill(said == CLOSED, 0.0)]
-            )
+            past_then = last.past.whole()
+            clearness = past_then.clearness.masked_fill(past_then.said == CLOSED, 0.0)
+            of_past = past_then.seen, past_then.said, clearness
+            after.append([*tables(silent), *tables(later), *tables(ending), *of_past])
         assert all(torch.equal(known, found) for known, found in zip(*after, strict=True))
 
     def test_a_row_of_padding_keeps_what_it_read(self):
@@ -163,19 +162,20 @@ class TestRoute:
         before = MemoryState(POOL, Past(*NOTHING, torch.tensor([0]), torch.tensor([0.9])), torch.tensor([0.8]))
         mask = torch.zeros(1, 3, dtype=torch.bool)
         neighbours = Attention(torch.zeros(1, 3, dtype=torch.int64), torch.ones(1, 3), torch.ones(1, 3))
-        routing = route(torch.zeros(1, 3, dtype=torch.int64), mask, before, bank, neighbours)
-        after = routing.state_after(POOL, SEEN, mask, before)
+        tokens = torch.zeros(1, 3, dtype=torch.int64)
+        routing = route(tokens, mask, before, bank, neighbours)
+        after = routing.state_after(POOL, seen(tokens, mask), mask, before)
         assert (routing.expert == CLOSED).all()
         assert_same_state(after, before)
 
     def test_take(self):
         pool = PoolState(torch.tensor([[1.0], [2.0]]), torch.tensor([[[5.0]], [[6.0]]]))
         tables = torch.tensor([[5, 6], [7, 8]]), torch.tensor([[3, 4], [1, 2]]), torch.tensor([[0.5, 0.6], [0.7, 0.8]])
-        past = Past(*tables, torch.tensor([7, 8]), torch.tensor([0.1, 0.2]))
+        past = Past(*tables, torch.tensor([7, 8]), torch.tensor([0.1, 0.2]), newer=(torch.tensor([[3], [4]]),))
         state = MemoryState(pool, past, torch.tensor([0.3, 0.4]))
         taken = state.take(torch.tensor([1, 1, 0]))
         assert taken.past.expert.tolist() == [8, 8, 7]
-        assert taken.past.seen.tolist() == [[7, 8], [7, 8], [5, 6]]
+        assert taken.past.whole().seen.tolist() == [[7, 8, 4], [7, 8, 4], [5, 6, 3]]
         assert taken.past.said.tolist() == [[1, 2], [1, 2], [3, 4]]
         assert taken.past.clearness.tolist() == past.clearness[[1, 1, 0]].tolist()
         assert taken.past.similarity.tolist() == past.similarity[[1, 1, 0]].tolist()

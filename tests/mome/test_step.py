@@ -43,7 +43,7 @@ def test_token_by_token_is_the_whole_text(reading: Reading, seed: int, all_asked
     before = MemoryState(POOL, reading.past, torch.tensor([0.125, 0.75]))
     num_asked = None if all_asked else reading.past.seen.shape[1] + 1
     whole = route(reading.tokens, None, before, reading.bank, found, num_asked)
-    state, seen = before, reading.past.seen
+    state = before
     for place in range(num_tokens):
         part = slice(place, place + 1)
         here = Winner.of(Attention(*(table[:, part] for table in (reading.key, reading.similarity, confidence))))
@@ -51,9 +51,10 @@ def test_token_by_token_is_the_whole_text(reading: Reading, seed: int, all_asked
         tables = [table[:, part] for table in columns(whole)]
         read = replace(whole.read, **{name: table[:, part] for name, table in vars(whole.read).items()})
         assert_same(step, Routing(tables[2], tables[3], read))
-        seen = torch.cat([seen, reading.tokens[:, part]], dim=1)
-        state = step.state_after(POOL, seen, state)
-    after = whole.state_after(POOL, seen, None, before)
+        state = step.state_after(POOL, reading.tokens[:, part], state)
+    after = whole.state_after(POOL, reading.tokens, None, before)
+    seen = reading.past.with_seen(reading.tokens)
+    assert torch.equal(state.past.whole().seen, seen) and torch.equal(after.past.whole().seen, seen)
     assert state.past.expert.tolist() == after.past.expert.tolist()
     assert torch.equal(state.past.whole().said, after.past.whole().said)
     reads = after.past.expert != CLOSED
