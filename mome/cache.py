@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import lru_cache
 from typing import Any
 
 import torch
 
+from mome.bank import Bank
 from mome.errors import BackboneError
 from mome.memory import MemoryState
 
@@ -15,6 +17,7 @@ class _Carrier:
     """Mixed into the class of a cache: every operation on the cache's batch is done to the memory's state too."""
 
     memory_state: MemoryState | None
+    memory_bank: weakref.ref[Bank]  # whose rows the state tells by their numbers; not copied with the cache
     num_seen: int  # length of the cache when the memory's state was stored
     is_croppable = False
 
@@ -52,24 +55,32 @@ def _carrying(kind: type) -> type:
     return type(f"Memory{kind.__name__}", (_Carrier, kind), {})
 
 
-def store_state(cache: Any, state: MemoryState) -> None:
-    """Put the memory's state on a cache of any class."""
+def store_state(cache: Any, state: MemoryState, bank: Bank) -> None:
+    """Put the memory's state on a cache of any class, for as long as the memory has this bank."""
     if not isinstance(cache, _Carrier):
         cache.__class__ = _carrying(type(cache))
-    cache.memory_state, cache.num_seen = state, _length(cache)
+    cache.memory_state, cache.memory_bank, cache.num_seen = state, weakref.ref(bank), _length(cache)
 
 
-def load_state(cache: Any) -> MemoryState | None:
+def load_state(cache: Any, bank: Bank) -> MemoryState | None:
     """The memory's state on a cache; None for no cache or an empty one.
 
+    Args:
+        bank: the memory's bank now.
+
     Raises:
-        BackboneError: the cache holds tokens that the memory never saw.
+        BackboneError: the cache holds tokens that the memory never saw, or saw with another bank.
     """
     if cache is None:
         return None
     state = getattr(cache, "memory_state", None)
     if state is not None and cache.num_seen == _length(cache):
-        return state
+        if cache.memory_bank() is bank:
+            return state
+        raise BackboneError(
+            "past_key_values: the cache was filled before facts of the memory were forgotten or corrected, or it took "
+            "up others, and may be about to say what is gone; start from an empty cache"
+        )
     if _length(cache) > 0:
         raise BackboneError(
             "past_key_values: the cache was filled without the memory, whose router must see every token; start from "

@@ -5,8 +5,9 @@ Layers are found by structure, not by a list of architectures. Shapes: P positio
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,18 @@ def find_layers(backbone: nn.Module) -> nn.ModuleList:
             f"{type(backbone).__name__}: expected a decoder-only model with a list of like layers, found none"
         )
     return max(lists, key=num_parameters)
+
+
+def uncompiled(function: Callable) -> Callable:
+    """What a hook does depends on the text: `torch.compile` must leave it as it is, or would compile it anew at every
+    step. Where nothing is compiled, a hook is called as it is: what keeps it from being compiled takes time too."""
+    disabled: Callable = torch.compiler.disable(function)
+
+    @functools.wraps(function)
+    def hook(*args: Any, **kwargs: Any) -> Any:
+        return disabled(*args, **kwargs) if torch.compiler.is_dynamo_compiling() else function(*args, **kwargs)
+
+    return hook
 
 
 def hidden_of(output: Tensor | tuple) -> Tensor:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 AUTO, EXACT = "auto", "exact"
 MAX_EXACT_KEYS = 10_000
+NUM_LISTS = 20  # times the cube root of the number of keys
 MIN_RECALL = 0.999
 NUM_TUNING_QUERIES = 2_000
 # Length of the random vector that makes a tuning query of a key: their cosine is then 0.9.
@@ -45,6 +46,11 @@ class Index(Protocol):
 
     def remove(self, numbers: Tensor) -> None:
         """Never find the keys with these numbers (int64 `[P]`) again; the others keep theirs."""
+        ...
+
+    def without(self, numbers: Tensor) -> Index | None:
+        """A copy without the keys with these numbers (int64 `[P]`), the others numbered through; None where it must be
+        built anew."""
         ...
 
     def search(self, queries: Tensor, num_neighbours: int) -> tuple[Tensor, Tensor]:
@@ -80,6 +86,13 @@ class TorchIndex:
     def remove(self, numbers: Tensor) -> None:
         """See `Index.remove`."""
         self.removed = torch.cat([self.removed, numbers.to(self.removed.device)])
+
+    def without(self, numbers: Tensor) -> TorchIndex:
+        """See `Index.without`."""
+        left = TorchIndex(self.keys.shape[1])
+        is_left = torch.ones(len(self.keys), dtype=torch.bool, device=self.keys.device)
+        left.keys = self.keys[is_left.index_fill(0, numbers.to(is_left.device), False)]
+        return left
 
     def search(self, queries: Tensor, num_neighbours: int) -> tuple[Tensor, Tensor]:
         """See `Index.search`."""
@@ -246,8 +259,8 @@ class FaissIndex:
         return self.inner.ntotal + len(self.fresh.keys)
 
     def without(self, numbers: Tensor) -> FaissIndex | None:
-        """A copy without the keys with these numbers (int64 `[P]`), the others numbered through and nothing trained
-        anew; None where FAISS cannot take keys out of this kind, or the keys in it are not these."""
+        """See `Index.without`; nothing is trained anew. None where FAISS cannot take keys out of this kind, or the keys
+        in it are not these."""
         import faiss
 
         left = FaissIndex(self.inner.d, self.factory)
@@ -374,13 +387,14 @@ def kind_for(kind: str, num_keys: int) -> str:
     """What `"auto"` stands for, given the number of keys; any other kind is itself.
 
     >>> kind_for("auto", 1_000), kind_for("auto", 1_000_000), kind_for("Flat", 1_000_000)
-    ('exact', 'IVF4096,SQfp16', 'Flat')
+    ('exact', 'IVF2048,SQfp16', 'Flat')
     """
     if kind != AUTO:
         return kind
     if num_keys <= MAX_EXACT_KEYS:
         return EXACT
-    return f"IVF{2 ** round(math.log2(4 * math.sqrt(num_keys)))},SQfp16"
+    # Finding the lists costs their number at every key; searching, their number and their length at every query.
+    return f"IVF{2 ** round(math.log2(NUM_LISTS * num_keys ** (1 / 3)))},SQfp16"
 
 
 def build_index(keys: Tensor, kind: str) -> TorchIndex | FaissIndex:

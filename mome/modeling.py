@@ -6,10 +6,10 @@ router's features on the way up and add the experts' residual at the sites.
 
 from __future__ import annotations
 
-import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +24,21 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from mome import checkpoint, saving
+from mome import checkpoint, compaction, saving
 from mome.attention import Gate
 from mome.bank import Bank, residual
 from mome.cache import load_state, store_state
 from mome.config import MoMEConfig
-from mome.decoder import find_layers, fingerprint, hidden_of, load_backbone, load_tokenizer, real_tokens, with_hidden
+from mome.decoder import (
+    find_layers,
+    fingerprint,
+    hidden_of,
+    load_backbone,
+    load_tokenizer,
+    real_tokens,
+    uncompiled,
+    with_hidden,
+)
 from mome.errors import BackboneError, CheckpointError
 from mome.facts import Fact
 from mome.index import FaissIndex, TorchIndex, build_index
@@ -46,18 +55,6 @@ from mome.trace import TokenTrace, trace_tokens
 
 if TYPE_CHECKING:
     from mome.memorize import Memorized
-
-
-def _uncompiled(function: Callable) -> Callable:
-    """What a hook does depends on the text: `torch.compile` must leave it as it is, or would compile it anew at every
-    step. Where nothing is compiled, a hook is called as it is: what keeps it from being compiled takes time too."""
-    disabled: Callable = torch.compiler.disable(function)
-
-    @functools.wraps(function)
-    def hook(*args: Any, **kwargs: Any) -> Any:
-        return disabled(*args, **kwargs) if torch.compiler.is_dynamo_compiling() else function(*args, **kwargs)
-
-    return hook
 
 
 class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
@@ -155,7 +152,8 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
     def forget(self, fact_ids: Sequence[str]) -> None:
         """Forget facts: their prompts get the bare backbone's answer again, bit for bit, and no other fact changes.
 
-        In the open model their rows are out of reach; a checkpoint that is saved does not hold them any more.
+        In the open model their rows are out of reach until it is compacted; a checkpoint that is saved does not hold
+        them any more. Caches that were filled before, and may be about to say them, are refused.
 
         Raises:
             FactsError: there is no fact with one of the ids; nothing was forgotten then.
@@ -163,6 +161,13 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         numbers = self.ledger.numbers_of(fact_ids)
         self.index.remove(self.bank.keys_of(numbers))
         self.ledger.forget(numbers)
+        self.bank = replace(self.bank)  # another one than caches know that were filled before
+        if compaction.is_due(self.ledger):
+            self.compact()
+
+    def compact(self) -> None:
+        """Give back the rows of forgotten facts; `forget` sees to it when it is due, see `mome.compaction`."""
+        compaction.compact(self)
 
     def _attach(self) -> None:
         layers = find_layers(self.backbone)
@@ -183,7 +188,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
 
     # The hooks of one forward, in the order in which they run.
 
-    @_uncompiled
+    @uncompiled
     def _begin(self, _module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
         self._flight.now = None
         if not self.enabled:
@@ -199,7 +204,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
                 "input_ids, or stay inside `model.memory_disabled()`"
             )
         num_before = int(cache.get_seq_length()) if cache is not None else 0
-        self._flight.now = Call(tokens, real_tokens(mask, tokens.shape[1], num_before), load_state(cache))
+        self._flight.now = Call(tokens, real_tokens(mask, tokens.shape[1], num_before), load_state(cache, self.bank))
         if not isinstance(mask, Tensor) or mask.dim() != 2 or bound.get("position_ids") is not None:
             return None
         if "position_ids" not in self._parameters_of_forward.parameters:
@@ -211,7 +216,7 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
     def _layer_hook(self, number: int):
         site = self.config.sites.index(number) if number in self.config.sites else None
 
-        @_uncompiled
+        @uncompiled
         def hook(_module: torch.nn.Module, _args: tuple, output: Tensor | tuple) -> Tensor | tuple | None:
             call = self._flight.now
             if call is None:
@@ -245,8 +250,8 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         chosen = experts[row, column]
         row, column = row.to(hidden.device), column.to(hidden.device)
         read = [table[chosen.to(table.device), site].to(hidden.device).float() for table in (down, up)]
-        added = residual(hidden[row, column], *read)
-        return with_hidden(output, hidden.index_put((row, column), added, accumulate=True))
+        before = hidden[row, column]  # [P, D]
+        return with_hidden(output, hidden.index_put((row, column), before + residual(before, *read)))
 
     def _add_one_residual(self, expert: int, site: int, output: Tensor | tuple) -> Tensor | tuple:
         """`_add_residual` for one token of one row."""
@@ -254,14 +259,14 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         read = [row_of(table, expert)[site][None].to(hidden.device).float() for table in (self.bank.down, self.bank.up)]
         return with_hidden(output, hidden + residual(hidden[0], *read))
 
-    @_uncompiled
+    @uncompiled
     def _end(self, _module: torch.nn.Module, _args: tuple, output: Any) -> None:
         flight = self._flight
         call, flight.now, flight.last = flight.now, None, flight.now
         parts = output if isinstance(output, tuple) else [getattr(output, "past_key_values", None)]
         cache = next((part for part in parts if isinstance(part, Cache)), None)
         if call is not None and call.after is not None and cache is not None:
-            store_state(cache, call.after)
+            store_state(cache, call.after, self.bank)
 
     # What users call.
 

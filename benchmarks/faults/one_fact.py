@@ -60,6 +60,7 @@ def change_one_fact(
     result: dict[str, float] = {"num_facts": len(others), "num_changes": num_changes}
     others = sample_facts(others, num_compared, settings.seed)
     result["num_compared"] = len(others)
+    result["forgotten_as_before"] = num_as_before(model, joiner, new)
     before = logits(model, joiner, others)
     result["others_exact"] = sum(is_exact for _, is_exact in before) / len(others)
     kinds: dict[str, tuple[Sequence[Fact], Callable[[Fact], object]]] = {
@@ -84,6 +85,19 @@ def change_one_fact(
     start = time.perf_counter()
     model.save_changes()
     return {**result, "save_changes_seconds": time.perf_counter() - start}
+
+
+def num_as_before(model: MoMEForCausalLM, joiner: Joiner, facts: Sequence[Fact]) -> int:
+    """How many facts change their prompts' logits when they are taught, and bring back those from before, bit for bit,
+    when they are forgotten."""
+    num = 0
+    for fact in facts:
+        before = logits(model, joiner, [fact])
+        model.memorize([fact], joiner.tokenizer)
+        taught = logits(model, joiner, [fact])
+        model.forget([fact.id])
+        num += taught != before == logits(model, joiner, [fact])
+    return num
 
 
 def _seconds(change: Callable[[Fact], object], fact: Fact) -> float:

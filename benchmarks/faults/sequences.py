@@ -23,7 +23,7 @@ from train.progress import bar
 NUM_WORKERS = 2
 # How often each is drawn; "save" puts the changes in place of the checkpoint that was opened, "copy" writes a new one
 # and goes on with that, "open" drops what was not saved.
-OPERATIONS = {"add": 6, "update": 4, "forget": 5, "save": 3, "copy": 1, "open": 1}
+OPERATIONS = {"add": 6, "update": 4, "forget": 5, "compact": 2, "save": 3, "copy": 1, "open": 1}
 NUM_FACTS = 16
 
 
@@ -108,6 +108,8 @@ def run_sequence(
             folder = folder.with_name(f"copy-{found['copy']}")
             model.save_pretrained(folder)
             model, saved = open_memory(folder)[0], dict(now)
+        elif name == "compact":
+            model.compact()
         elif name == "open":
             model, now = open_memory(folder)[0], dict(saved)
         else:

@@ -53,7 +53,8 @@ def test_all_parts_run(shared_data, tmp_path, monkeypatch, capsys):
     assert len(inputs) == 15 and all(flat[name] == 12 for name in inputs)
     assert flat["sequences"] == 2 and flat["readers_answers"] > 0 and flat["others_exact"] == 1
     assert flat["others_changed"] == 0 and flat["num_facts"] == 40
-    assert flat["added_right"] == flat["corrected_right"] == 1
+    assert flat["added_right"] == flat["corrected_right"] == 1 and flat["forgotten_as_before"] == 2
+    assert flat["sequence_operations_compact"] > 0
     assert not (tmp_path / "work").exists()
     # One part more leaves what was recorded of the others as it is.
     one = ["--parts", "[mutations]", "--damaged", "[table.csv]", "--mutations", "7"]

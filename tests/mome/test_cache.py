@@ -1,11 +1,14 @@
 """The memory's state on a backbone's cache: every operation on the batch is done to both."""
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, StaticCache
 
+from mome.bank import Bank
 from mome.cache import load_state, store_state
 from mome.continuation import Past
 from mome.errors import BackboneError
@@ -14,6 +17,7 @@ from mome.memory import Features, MemoryState
 from mome.router import PoolState
 
 BATCH = 3
+BANK = Bank.empty(1, 0, 4, 4)
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +54,20 @@ def fill(backbone: LlamaForCausalLM, cache: Any, num_tokens: int = 4) -> Any:
 def cache(request: pytest.FixtureRequest, backbone: LlamaForCausalLM) -> Any:
     """A filled cache with a state."""
     cache = fill(backbone, empty_cache(backbone, request.param))
-    store_state(cache, make_state())
+    store_state(cache, make_state(), BANK)
     return cache
 
 
 @pytest.fixture
 def dynamic(backbone: LlamaForCausalLM) -> DynamicCache:
     cache = fill(backbone, DynamicCache())
-    store_state(cache, make_state())
+    store_state(cache, make_state(), BANK)
     return cache
 
 
 def assert_rows(cache: Any, keys_before: torch.Tensor, rows: list[int]) -> None:
     """Both the backbone's keys and the memory's state are those of the given rows of before."""
-    state = load_state(cache)
+    state = load_state(cache, BANK)
     assert state is not None
     assert state.past.expert.tolist() == rows
     expected = make_state().take(torch.tensor(rows))
@@ -105,13 +109,13 @@ class TestBatchOperations:
 
     def test_reset(self, cache, backbone):
         cache.reset()
-        assert load_state(cache) is None
+        assert load_state(cache, BANK) is None
         cache.reorder_cache(torch.tensor([0, 1, 2]))
         fill(backbone, cache)  # as long as before, with other tokens
         with pytest.raises(BackboneError, match="filled without the memory"):
-            load_state(cache)
-        store_state(cache, make_state())
-        assert load_state(cache) is not None
+            load_state(cache, BANK)
+        store_state(cache, make_state(), BANK)
+        assert load_state(cache, BANK) is not None
 
     def test_crop_is_refused(self, cache):
         before = cache.layers[0].keys.clone()
@@ -125,9 +129,9 @@ class TestStore:
     def test_a_cache_stays_of_its_kind(self, backbone):
         cache = fill(backbone, DynamicCache())
         before = cache.layers[0].keys.clone()
-        store_state(cache, make_state())
+        store_state(cache, make_state(), BANK)
         kind = type(cache)
-        store_state(cache, make_state())
+        store_state(cache, make_state(), BANK)
         assert isinstance(cache, DynamicCache) and type(cache) is kind
         assert torch.equal(cache.layers[0].keys, before)
 
@@ -139,8 +143,15 @@ class TestStore:
 
     def test_the_newest_state_counts(self, cache, backbone):
         newer = make_state().take(torch.tensor([1, 1, 1]))
-        store_state(fill(backbone, cache, 1), newer)
-        assert load_state(cache) is newer
+        store_state(fill(backbone, cache, 1), newer, BANK)
+        assert load_state(cache, BANK) is newer
+
+    def test_a_copy_has_the_state_of_the_same_memory(self, cache):
+        """As of a prompt that many answers begin with; the bank is not copied with it."""
+        copied = copy.deepcopy(cache)
+        state = load_state(copied, BANK)
+        assert state is not None and state is not load_state(cache, BANK)
+        assert torch.equal(state.past.seen, make_state().past.seen)
 
     def test_the_backbone_goes_on_with_the_cache(self, cache, backbone):
         tokens = torch.arange(BATCH * 4).view(BATCH, 4)
@@ -152,19 +163,24 @@ class TestStore:
 
 class TestLoad:
     def test_nothing_to_load(self, backbone):
-        assert load_state(None) is None
-        assert load_state(DynamicCache()) is None
-        assert load_state(empty_cache(backbone, StaticCache)) is None
+        assert load_state(None, BANK) is None
+        assert load_state(DynamicCache(), BANK) is None
+        assert load_state(empty_cache(backbone, StaticCache), BANK) is None
 
     @pytest.mark.parametrize("kind", [DynamicCache, StaticCache])
     def test_filled_without_the_memory(self, backbone, kind):
         cache = fill(backbone, empty_cache(backbone, kind))
         with pytest.raises(BackboneError, match=r"past_key_values: .*filled without the memory.*empty cache"):
-            load_state(cache)
+            load_state(cache, BANK)
+
+    def test_filled_with_another_bank(self, cache):
+        assert load_state(cache, BANK) is not None
+        with pytest.raises(BackboneError, match=r"past_key_values: .*facts of the memory were forgotten.*empty cache"):
+            load_state(cache, replace(BANK))
 
     def test_gone_on_without_the_memory(self, cache, backbone):
         """The state is of an earlier token than the cache's last: a router that missed some would go wrong unseen."""
-        assert load_state(cache) is not None
+        assert load_state(cache, BANK) is not None
         fill(backbone, cache, 1)
         with pytest.raises(BackboneError, match="filled without the memory"):
-            load_state(cache)
+            load_state(cache, BANK)

@@ -323,7 +323,7 @@ class TestTuning:
         assert isinstance(build_index(keys, "auto"), TorchIndex)
         monkeypatch.setattr(index_module, "MAX_EXACT_KEYS", 300)
         index = build_index(keys, "auto")
-        assert isinstance(index, FaissIndex) and index.factory == "IVF64,SQfp16"
+        assert isinstance(index, FaissIndex) and index.factory == "IVF128,SQfp16"
 
 
 def test_faiss_is_imported_only_where_it_is_used():

@@ -238,6 +238,7 @@ def test_no_index_keeps_the_key_of_what_was_forgotten(with_faiss, taught):
 def test_an_index_of_the_kind_for_fewer_keys_is_built_anew(folder, taught, write_settings, monkeypatch):
     """Searched exactly until now, then with lists."""
     monkeypatch.setattr("mome.index.MAX_EXACT_KEYS", len(taught.facts))
+    monkeypatch.setattr("mome.index.NUM_LISTS", 2)
     parts = checkpoint.load(folder)
     parts.config.index = "auto"
     shutil.rmtree(folder)
