@@ -95,9 +95,15 @@ def _processor() -> str:
 
 
 def commit() -> str:
-    """The commit of this checkout, and whether it was changed since."""
-    command = ["git", "-C", str(RESULTS), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    """The commit of this checkout, and whether it was changed since, apart from the results in it."""
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude,top)benchmarks/results")
+    return (_git("describe", "--always") or "unknown") + ("-dirty" if changed else "")
+
+
+def _git(*command: str) -> str:
+    """What git says of this checkout; nothing where there is none."""
+    command = ("git", "-C", str(Path(__file__).parent), *command)
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def count_causes(failures: list[dict]) -> dict[str, int]:

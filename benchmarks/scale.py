@@ -90,7 +90,7 @@ class ScaleSettings(BackboneSettings):
     opened: list[int] = field(default_factory=lambda: [1_000, 1_000_000])
     """Experts of the checkpoints that are opened."""
     indexed: list[int] = field(default_factory=lambda: [1_000, 10_000, 100_000, 1_000_000, 10_000_000])
-    """Keys of the indices that are built; ten million take 10 GB and twenty minutes."""
+    """Keys of the indices that are built; ten million take 10 GB and three minutes."""
     observed: int = 20_000
     """Generated facts whose keys are observed; larger sets lie between them."""
     parts: list[str] = field(default_factory=lambda: list(PARTS))

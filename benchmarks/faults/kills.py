@@ -28,7 +28,8 @@ from train.settings import BackboneSettings, TrainSettings
 from train.teach import teach
 
 # Seconds within which a change is mostly over: the moment of a kill is drawn from them, and may be behind its end.
-CHANGES = {"add": 0.1, "update": 0.1, "forget": 0.05, "save": 0.05}
+# "save" writes a copy; the others change the checkpoint, "compact" once a corrected fact's old rows are given back.
+CHANGES = {"add": 0.1, "update": 0.1, "compact": 0.1, "forget": 0.05, "save": 0.05}
 MIN_FACTS = 8
 # What tells when and how long a training ran differs from one to the next.
 NOT_COMPARED = ("report.json", "report.html", "manifest.json", ".lock")
@@ -88,7 +89,9 @@ def change_for_ever(folder: Path, small: Small, seed: int, journal: Path) -> Non
         else:
             fact = rng.choice(absent) if change == "add" else corrected(rng.choice([*facts.values()]), small.spare, rng)
             told.tell({"change": change, "after": answers_of({**facts, fact.id: fact})})
-            model.memorize([fact], joiner.tokenizer, update=change == "update")
+            model.memorize([fact], joiner.tokenizer, update=change != "add")
+            if change == "compact":
+                model.compact()
             model.save_changes()
         told.tell({"change": "done"})
 
