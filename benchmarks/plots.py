@@ -20,8 +20,13 @@ def plot_latency(sizes: list[int], result: dict[str, float], path: Path) -> None
     """Time for each token over the bare backbone's, by number of experts."""
     figure, axes = pyplot.subplots(figsize=(7, 5), layout="constrained")
     places = range(len(sizes))
-    labels = {"open": "every token reads an expert", "closed": "none does", "unmentioned": "no subject mentioned"}
-    for (gate, label), marker in zip(labels.items(), "os^", strict=True):
+    labels = {
+        "open": "every token finds an expert",
+        "following": "a fact is being said",
+        "closed": "no token does",
+        "unmentioned": "no subject mentioned",
+    }
+    for (gate, label), marker in zip(labels.items(), "oDs^", strict=True):
         axes.plot(places, [result[f"decode_ratio_{num}_{gate}"] for num in sizes], marker=marker, label=label)
     for name, key, style in (("LoRA, rank 32", "lora", "--"), ("retrieval in context", "rag", ":")):
         axes.axhline(result[f"{key}_decode_ratio"], linestyle=style, color="gray", label=name)
