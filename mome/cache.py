@@ -79,7 +79,7 @@ def load_state(cache: Any, bank: Bank) -> MemoryState | None:
             return state
         raise BackboneError(
             "past_key_values: the cache was filled before facts of the memory were forgotten or corrected, or it took "
-            "up others, and may be about to say what is gone; start from an empty cache"
+            "up others, or by another memory; what it is about to say may be gone; start from an empty cache"
         )
     if _length(cache) > 0:
         raise BackboneError(

@@ -20,6 +20,7 @@ from mome.bank import Bank
 from mome.mention import NO_TOKEN, find_subjects
 
 CLOSED = -1
+MAX_NEWER = 64  # pieces of a text, more than which are put together
 # A key that comes this near is that of the very prompt.
 SAME_PROMPT = 0.99
 
@@ -51,10 +52,14 @@ class Past:
         """All tokens seen, and then these (int64 `[B, T]`)."""
         return torch.cat([self.seen, *self.newer, tokens], dim=1)
 
+    def growing(self, tokens: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """`seen` and `newer` behind further tokens (int64 `[B, T]`), of which there are never many pieces."""
+        return (self.seen, (*self.newer, tokens)) if len(self.newer) < MAX_NEWER else (self.with_seen(tokens), ())
+
     def in_silence(self, tokens: Tensor) -> Past:
         """The same behind tokens (int64 `[B, T]`) that read no expert, where the last one did not either."""
-        tables = self.seen, self.said, self.clearness, self.expert, self.similarity
-        return Past(*tables, is_silent=True, newer=(*self.newer, tokens))
+        seen, newer = self.growing(tokens)
+        return Past(seen, self.said, self.clearness, self.expert, self.similarity, True, newer)
 
     def whole(self) -> Past:
         """The same, with everything in tables as long as the text; the memory was silent where nothing is told."""

@@ -46,8 +46,13 @@ class StoredFacts(Sequence[Fact]):
             self.starts.append(place)
         self.added: list[Fact] = []
 
+    @property
+    def num_stored(self) -> int:
+        """How many facts the file holds."""
+        return len(self.starts) - 1
+
     def __len__(self) -> int:
-        return len(self.starts) - 1 + len(self.added)
+        return self.num_stored + len(self.added)
 
     @overload
     def __getitem__(self, number: int) -> Fact: ...
@@ -57,8 +62,8 @@ class StoredFacts(Sequence[Fact]):
         if isinstance(number, slice):
             return [self[i] for i in range(*number.indices(len(self)))]
         number = range(len(self))[number]
-        if number >= len(self.starts) - 1:
-            return self.added[number - len(self.starts) + 1]
+        if number >= self.num_stored:
+            return self.added[number - self.num_stored]
         start, end = self.starts[number], self.starts[number + 1]
         line = os.pread(self.file.fileno(), end - start, start)
         try:
@@ -72,11 +77,10 @@ class StoredFacts(Sequence[Fact]):
 
     def find(self, field: str, values: Collection[str]) -> Iterator[tuple[str, int]]:
         """These texts with the numbers of the facts that have them as id, or as prompt."""
-        num_stored = len(self.starts) - 1
-        yield from _having(field, set(values), enumerate(self.added, start=num_stored))
+        yield from _having(field, set(values), enumerate(self.added, start=self.num_stored))
         if len(values) > MAX_SEARCHED:
-            yield from _having(field, set(values), ((number, self[number]) for number in range(num_stored)))
-        elif num_stored:
+            yield from _having(field, set(values), ((number, self[number]) for number in range(self.num_stored)))
+        elif self.num_stored:
             for value in values:
                 yield from ((value, number) for number in self._search(field, value))
 
@@ -115,6 +119,11 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self.facts) - len(self.forgotten)
+
+    @property
+    def num_stored(self) -> int:
+        """How many of the facts' places, the first ones, lie in a file."""
+        return self.facts.num_stored if isinstance(self.facts, StoredFacts) else 0
 
     def __iter__(self) -> Iterator[Fact]:
         return (fact for number, fact in enumerate(self.facts) if number not in self.forgotten)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mome.attention import Attention, Gate, attend
 from mome.bank import Bank
-from mome.continuation import CLOSED, Past, Read, read
+from mome.continuation import CLOSED, MAX_NEWER, Past, Read, read
 from mome.index import FaissIndex, TorchIndex
 from mome.lookup import Candidates, retrieve
 from mome.mention import Mentions
@@ -101,6 +101,8 @@ class MemoryState:
     def in_silence(self, tokens: Tensor, features: Features) -> MemoryState:
         """The state behind tokens (int64 `[B, T]`, NO_TOKEN at padding) at which it `is_idle`, and their features."""
         past, unread = self.past.in_silence(tokens), (*self.unread, features)
+        if len(unread) > MAX_NEWER:
+            unread = (Features.cat([*unread]),)
         return MemoryState(self.pool, past, self.confidence, self.candidates, unread)
 
     def is_idle(self, num_asked: int | None) -> bool:

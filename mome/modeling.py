@@ -105,8 +105,9 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
 
     def set_bank(self, bank: Bank, index: TorchIndex | FaissIndex | None = None) -> None:
         """Replace experts and keys; the index is built from the keys when none is given."""
-        self.bank = bank
-        self.index = index or build_index(torch.cat(parts_of(bank.keys))[:, : self.config.d_subject], self.config.index)
+        if index is None:
+            index = build_index(torch.cat(parts_of(bank.keys))[:, : self.config.d_subject], self.config.index)
+        self.bank, self.index = bank, index
         self.gate = Gate.of(self.router)
 
     def extend(self, bank: Bank, facts: Sequence[Fact]) -> None:
@@ -150,23 +151,24 @@ class MoMEForCausalLM(PreTrainedModel, GenerationMixin):
         return (update_facts if update else add_facts)(self, joiner, facts, settings)
 
     def forget(self, fact_ids: Sequence[str]) -> None:
-        """Forget facts: their prompts get the bare backbone's answer again, bit for bit, and no other fact changes.
+        """Forget facts: their prompts get what they got before, bit for bit, and what other facts say does not change.
 
-        In the open model their rows are out of reach until it is compacted; a checkpoint that is saved does not hold
+        In the open model their rows are out of reach, see `mome.compaction`; a checkpoint that is saved does not hold
         them any more. Caches that were filled before, and may be about to say them, are refused.
 
         Raises:
             FactsError: there is no fact with one of the ids; nothing was forgotten then.
         """
         numbers = self.ledger.numbers_of(fact_ids)
+        if not numbers:
+            return
         self.index.remove(self.bank.keys_of(numbers))
         self.ledger.forget(numbers)
         self.bank = replace(self.bank)  # another one than caches know that were filled before
-        if compaction.is_due(self.ledger):
-            self.compact()
+        compaction.compact_if_due(self)
 
     def compact(self) -> None:
-        """Give back the rows of forgotten facts; `forget` sees to it when it is due, see `mome.compaction`."""
+        """Give back the rows of all forgotten facts, see `mome.compaction.compact`."""
         compaction.compact(self)
 
     def _attach(self) -> None:

@@ -30,7 +30,7 @@ def read_memory(model: MoMEForCausalLM, call: Call, features: Features, num_aske
     """
     before, bank, home = call.before, model.bank, model.bank.token.device
     mask = call.mask.to(home) if call.mask is not None else None
-    tokens = call.tokens.to(home)  # [B, T]
+    tokens = call.tokens.to(home, copy=True)  # [B, T]; kept, and a caller may write over theirs
     num_tokens = tokens.shape[1]
     real = tokens if mask is None else tokens.masked_fill(~mask, NO_TOKEN)
     if before is not None and before.is_idle(num_asked):

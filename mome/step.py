@@ -65,7 +65,7 @@ class Step:
         past = before.past
         if self.is_silent and past.is_silent:
             return MemoryState(pool, past.in_silence(tokens), before.confidence)
-        seen, said, clearness, newer = past.seen, past.said, past.clearness, (*past.newer, tokens)
+        (seen, newer), said, clearness = past.growing(tokens), past.said, past.clearness
         if any(fact != CLOSED for fact in self.said):
             whole, newer = past.whole(), ()
             seen = whole.with_seen(tokens)

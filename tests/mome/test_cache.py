@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, StaticCache
 
+from mome import continuation, memory
 from mome.bank import Bank
 from mome.cache import load_state, store_state
 from mome.continuation import Past
@@ -33,7 +34,8 @@ def make_state() -> MemoryState:
     """A state whose rows tell which they are."""
     number = torch.arange(BATCH, dtype=torch.float32)
     tokens = torch.arange(2 * BATCH).view(BATCH, 2)
-    past = Past(tokens, tokens + 50, tokens / 10, torch.arange(BATCH), number / 10)
+    newer = (torch.arange(BATCH)[:, None] + 70,)
+    past = Past(tokens, tokens + 50, tokens / 10, torch.arange(BATCH), number / 10, newer=newer)
     pool = PoolState(number[:, None] + 10, number[:, None, None] + 30)
     candidates = Candidates(tokens, number[:, None, None] + 40, number[:, None, None] + 50, 2, is_ragged=False)
     unread = Features([number[:, None, None] + 60], number[:, None] > 1)
@@ -72,6 +74,7 @@ def assert_rows(cache: Any, keys_before: torch.Tensor, rows: list[int]) -> None:
     assert state.past.expert.tolist() == rows
     expected = make_state().take(torch.tensor(rows))
     assert torch.equal(state.past.similarity, expected.past.similarity)
+    assert state.past.whole().seen.tolist() == [[2 * row, 2 * row + 1, row + 70] for row in rows]
     assert torch.equal(state.confidence, expected.confidence)
     for name in ("log_weight", "mean"):
         assert torch.equal(getattr(state.pool, name), getattr(expected.pool, name))
@@ -184,3 +187,43 @@ class TestLoad:
         fill(backbone, cache, 1)
         with pytest.raises(BackboneError, match="filled without the memory"):
             load_state(cache, BANK)
+
+
+def experts_and_state(model, tokens: list[int], num_asked: int | None, reused: torch.Tensor | None) -> tuple:
+    """The expert of every token, fed one by one, and the state behind them."""
+    experts, cache = [], None
+    with torch.no_grad(), model.asked(num_asked):
+        for token in tokens:
+            given = torch.tensor([[token]]) if reused is None else reused.fill_(token)
+            cache = model(input_ids=given, past_key_values=cache, use_cache=True).past_key_values
+            experts.append(int(model.last_routing.expert))
+    return experts, cache.memory_state
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_a_caller_may_write_over_the_tokens(taught, is_asked):
+    """As loops do that run one graph over one buffer."""
+    model, joiner = taught.reopen(), taught.joiner
+    for fact in taught.facts[:6]:
+        prompt = joiner.encode_prompt(fact.prompt)
+        tokens = prompt + joiner.encode_answer(fact.prompt, fact.answer)
+        num_asked = len(prompt) if is_asked else None
+        expected, state = experts_and_state(model, tokens, num_asked, None)
+        got, of_buffer = experts_and_state(model, tokens, num_asked, torch.zeros(1, 1, dtype=torch.int64))
+        assert got == expected and max(expected) >= 0
+        assert of_buffer.past.whole().seen.tolist() == state.past.whole().seen.tolist() == [tokens]
+
+
+def test_a_long_text_is_kept_in_few_pieces(taught, monkeypatch):
+    """Or every step would cost the more the longer the text is."""
+    monkeypatch.setattr(continuation, "MAX_NEWER", 4)
+    monkeypatch.setattr(memory, "MAX_NEWER", 4)
+    model = taught.reopen()
+    tokens = [5 + number % 40 for number in range(30)]
+    for num_asked in (None, 1):  # with the index searched at every token, and idle behind the first one
+        _, state = experts_and_state(model, tokens, num_asked, None)
+        assert len(state.past.newer) <= 4 and state.past.whole().seen.tolist() == [tokens]
+        assert len(state.unread) <= 5
+        if state.unread:
+            assert sum(part.hidden[0].shape[1] for part in state.unread) == 29
+    assert state.unread

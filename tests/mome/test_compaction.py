@@ -7,9 +7,10 @@ import torch
 
 from mome import compaction
 from mome.compaction import MIN_GONE, is_due
-from mome.errors import BackboneError
-from mome.index import TorchIndex
-from mome.ledger import Ledger
+from mome.errors import BackboneError, CheckpointError, SettingsError
+from mome.facts import Fact, write_facts
+from mome.index import TorchIndex, build_index
+from mome.ledger import Ledger, StoredFacts
 from mome.modeling import MoMEForCausalLM
 from tests.mome.test_forget import logits_of, same
 from train.answers import generate_answers
@@ -20,6 +21,18 @@ def model(request, teach_memory, backbone_folder, facts, taught, tmp_path) -> Mo
     """Opened from files, so that its tables lie there."""
     folder = teach_memory(backbone_folder, facts, index=request.param, router=taught.model.router).folder
     return MoMEForCausalLM.from_pretrained(folder)
+
+
+def num_of(model: MoMEForCausalLM, facts: list[Fact]) -> int:
+    """How many experts these facts have."""
+    return sum(int((model.bank.fact == number).sum()) for number in model.ledger.numbers_of(f.id for f in facts))
+
+
+def opened_in_memory(taught) -> MoMEForCausalLM:
+    """With facts that lie in no file, as behind teaching."""
+    model = taught.reopen()
+    model.ledger = Ledger(list(model.ledger))
+    return model
 
 
 def num_indexed(model: MoMEForCausalLM) -> int:
@@ -67,9 +80,9 @@ def test_nothing_may_be_left(taught):
 
 def test_correcting_one_fact_forever_takes_no_more_room(taught, write_settings, monkeypatch):
     monkeypatch.setattr(compaction, "MIN_GONE", 4)
-    model, joiner = taught.reopen(), taught.joiner
+    model, joiner = opened_in_memory(taught), taught.joiner
     model.forget([fact.id for fact in taught.facts[2:]])
-    assert len(model.bank.token) == model.bank.num_experts and not model.ledger.forgotten, "so many gone at once"
+    assert model.bank.num_experts == num_of(model, taught.facts[:2]) and not model.ledger.forgotten, "so many at once"
     sizes = []
     for number in range(12):
         fact = replace(taught.facts[0], answers=("one answer" if number % 2 else "another one",))
@@ -80,11 +93,60 @@ def test_correcting_one_fact_forever_takes_no_more_room(taught, write_settings, 
     assert list(model.facts) == [taught.facts[1], fact]
 
 
-def test_it_is_due_where_more_is_gone_than_left(facts):
-    assert MIN_GONE == 64
-    assert not is_due(Ledger(list(facts)))
-    assert not is_due(Ledger(list(facts), forgotten=set(range(len(facts)))))
-    assert len(facts) <= MIN_GONE
+def numbered(num: int) -> list[Fact]:
+    return [Fact(id=f"f{number}", prompt=f"What is {number}?", answers=("it",)) for number in range(num)]
+
+
+def test_it_is_due_where_more_is_gone_than_left(tmp_path):
+    facts = numbered(300)
+    assert not is_due(Ledger(facts)) and not is_due(Ledger(facts, forgotten=set(range(150))))
+    assert is_due(Ledger(facts, forgotten=set(range(151))))
+    assert is_due(Ledger(facts[:65], forgotten=set(range(65)))) and MIN_GONE == 64
+    assert not is_due(Ledger(facts[:64], forgotten=set(range(64))))
+    # Of those that lie in a file nothing is in memory.
+    write_facts(tmp_path / "facts.jsonl", facts[:200])
+    stored = StoredFacts(tmp_path / "facts.jsonl", "mend it")
+    stored.extend(facts[200:])
+    assert not is_due(Ledger(stored, forgotten=set(range(200))))
+    assert not is_due(Ledger(stored, forgotten=set(range(100, 300))))
+    assert is_due(Ledger(stored, forgotten=set(range(99, 300))))
+
+
+@pytest.mark.parametrize(("kind", "gives_back"), [("IVF4,Flat", True), ("SQ8", True), ("HNSW8", False)])
+def test_kinds_that_must_be_built_anew_keep_their_gaps(kind, gives_back, taught, monkeypatch, write_settings):
+    """They might find other keys, or not be built at all over so few: forgetting must do neither."""
+    monkeypatch.setattr(compaction, "MIN_GONE", 4)
+    model, joiner, facts = opened_in_memory(taught), taught.joiner, taught.facts
+    model.set_bank(model.bank, build_index(model.bank.keys[:, : model.config.d_subject], kind))
+    left = facts[:6]
+    before = logits_of(model, joiner, left)
+    model.forget([fact.id for fact in facts[6:]])
+    assert (model.bank.num_keys == 6) == gives_back == (not model.ledger.forgotten)
+    assert all(same(logits_of(model, joiner, left), before)) and list(model.facts) == left
+    model.memorize([facts[6]], joiner.tokenizer, write_settings)
+    assert generate_answers(model, joiner, [facts[6].prompt]) == [facts[6].answer]
+
+
+def test_where_no_index_can_be_built_nothing_is_changed(taught):
+    model, facts = taught.reopen(), taught.facts
+    model.config.index = "IVF16,Flat,RFlat"  # from which FAISS cannot take keys, nor build it over fewer than 16
+    model.set_bank(model.bank)
+    model.forget([fact.id for fact in facts[8:]])
+    bank, before = model.bank, logits_of(model, taught.joiner, facts)
+    with pytest.raises(SettingsError, match="cannot be built over 8 keys"):
+        model.compact()
+    assert model.bank is bank and list(model.facts) == facts[:8]
+    assert all(same(logits_of(model, taught.joiner, facts), before))
+
+
+def test_one_id_twice_in_a_file_is_refused(taught, tmp_path):
+    model = taught.reopen()
+    write_facts(tmp_path / "facts.jsonl", [taught.facts[0], *taught.facts[:-1]])
+    model.ledger = Ledger(StoredFacts(tmp_path / "facts.jsonl", "mend it"), forgotten={5})
+    bank = model.bank
+    with pytest.raises(CheckpointError, match=r"facts\.jsonl: expected ids of their own"):
+        model.compact()
+    assert model.bank is bank
 
 
 def test_caches_from_before_are_refused(taught):
@@ -99,5 +161,7 @@ def test_caches_from_before_are_refused(taught):
         with pytest.raises(BackboneError, match=r"past_key_values: .* were forgotten or corrected"):
             model(input_ids=following, past_key_values=cache)
     cache = model(input_ids=tokens, use_cache=True).past_key_values
-    model.memorize([other], joiner.tokenizer)  # further facts do no harm
+    model.memorize([other], joiner.tokenizer)  # further facts do no harm, nor does what changes nothing
+    model.forget([])
+    model.compact()
     model(input_ids=following, past_key_values=cache)
