@@ -431,6 +431,7 @@ def printable(text: str) -> str:
 def _print_answer(given: Any, tokenizer: Any, with_trace: bool) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(highlight=False)
     console.print(printable(given.answer), markup=False, soft_wrap=True)
@@ -449,7 +450,9 @@ def _print_answer(given: Any, tokenizer: Any, with_trace: bool) -> None:
             followed = "yes" if entry.continued else ""
             sure = entry.similarity, entry.confidence, entry.margin
             numbers = ("–" if number is None else f"{number:.3f}" for number in sure)
-            table.add_row(repr(tokenizer.decode([entry.token])), *cells, *numbers, followed)
+            # As texts: rich would take "[/INST]" for markup of its own.
+            texts = repr(tokenizer.decode([entry.token])), *map(printable, cells)
+            table.add_row(*map(Text, texts), *numbers, followed)
         console.print(table)
 
 

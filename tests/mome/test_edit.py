@@ -132,3 +132,12 @@ def test_control_characters_do_not_reach_the_terminal(run):
     assert "\x1b" not in shown and "\x07" not in shown
     _, shown, _ = run("show", "odd")
     assert "\x1b" not in shown
+
+
+def test_a_trace_shows_odd_ids_as_they_are(run, folder, capsys, monkeypatch):
+    """Neither control characters nor what rich takes for its own markup."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run("add", "--prompt", "Who leads the Lumen?", "--answer", "Bo", "--id", "[/odd]\x07")[0] == 0
+    assert cli.main(["ask", str(folder), "Who leads the Lumen?", "--trace"]) == 0
+    table = capsys.readouterr().out.partition("\n")[2].partition("\n")[2]
+    assert "[/odd]\\x07" in table and "\x07" not in table
