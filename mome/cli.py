@@ -317,10 +317,12 @@ def _inspect(argv: list[str]) -> None:
     if not args.json:
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         table = Table("", "", show_header=False)
         for name, value in summary.items():
-            table.add_row(name, json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value))
+            text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+            table.add_row(name, Text(printable(text)))
         Console().print(table)
         return
     _print_json(summary)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mome import cli
+from mome import checkpoint, cli
 from mome.facts import write_facts
 
 QUICK = ["--route.steps", "5", "--route.num-facts-per-step", "16", "--write.margin", "2", "--route.num-variants", "1"]
@@ -153,6 +153,15 @@ def test_inspect_shows_what_a_checkpoint_holds(trained, facts, capsys):
     assert summary["measured"]["recall"] == 1.0
     assert cli.main(["inspect", str(trained)]) == 0
     assert "null_similarity" in capsys.readouterr().out
+
+
+def test_inspect_shows_odd_names_as_they_are(trained, capsys, monkeypatch):
+    """As a checkpoint may have that somebody else has made."""
+    summary = {**checkpoint.summarize(trained), "backbone": "[/b]\x1b[2J"}
+    monkeypatch.setattr(checkpoint, "summarize", lambda _folder: summary)
+    assert cli.main(["inspect", str(trained)]) == 0
+    shown = capsys.readouterr().out
+    assert "[/b]\\x1b[2J" in shown and "\x1b" not in shown
 
 
 def test_config_file_is_overridden_by_the_command_line(facts_file, backbone_folder, taught, tmp_path, capsys):
