@@ -127,6 +127,7 @@ class FaissIndex:
         self.is_mapped = False
         self.fresh = TorchIndex(d_subject)
         self.removed = torch.empty(0, dtype=torch.int64)
+        self._gives_up_keys = True  # until FAISS has refused: to find out takes a copy of all
         self._is_live: faiss.IDSelector | None = None  # None: all are
         try:
             if len(factory) > MAX_FACTORY:  # FAISS would crash over a very long one
@@ -263,6 +264,8 @@ class FaissIndex:
         in it are not these."""
         import faiss
 
+        if not self._gives_up_keys:
+            return None
         left = FaissIndex(self.inner.d, self.factory)
         left.inner = faiss.deserialize_index(faiss.serialize_index(self.inner))
         if len(self.fresh.keys):
@@ -270,10 +273,12 @@ class FaissIndex:
         rank = torch.ones(left.num_keys, dtype=torch.int64).index_fill(0, numbers.cpu(), 0).cumsum(0) - 1
         lists = _lists(left.inner)
         if faiss.try_extract_index_ivf(left.inner) is not None and not _are_all(lists, left.num_keys):
+            self._gives_up_keys = False
             return None
         try:
             left.inner.remove_ids(faiss.IDSelectorBatch(numbers.cpu().numpy()))
         except RuntimeError:
+            self._gives_up_keys = False
             return None
         for ids in _lists(left.inner):  # an inverted file keeps the numbers that the keys had
             ids[:] = rank.numpy()[ids]

@@ -127,6 +127,22 @@ def test_kinds_that_must_be_built_anew_keep_their_gaps(kind, gives_back, taught,
     assert generate_answers(model, joiner, [facts[6].prompt]) == [facts[6].answer]
 
 
+def test_that_an_index_gives_up_no_keys_is_found_out_once(taught, monkeypatch):
+    """Or every forgetting behind the first that is due would copy all of it."""
+    import faiss
+
+    monkeypatch.setattr(compaction, "MIN_GONE", 4)
+    model, facts = opened_in_memory(taught), taught.facts
+    model.set_bank(model.bank, build_index(model.bank.keys[:, : model.config.d_subject], "HNSW8"))
+    copies, copy = [], faiss.serialize_index
+    monkeypatch.setattr(faiss, "serialize_index", lambda index: copies.append(1) or copy(index))
+    model.forget([fact.id for fact in facts[6:]])
+    assert len(copies) == 1
+    for fact in facts[:4]:
+        model.forget([fact.id])
+    assert len(copies) == 1 and list(model.facts) == facts[4:6]
+
+
 def test_where_no_index_can_be_built_nothing_is_changed(taught):
     model, facts = taught.reopen(), taught.facts
     model.config.index = "IVF16,Flat,RFlat"  # from which FAISS cannot take keys, nor build it over fewer than 16
